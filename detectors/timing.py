@@ -1,0 +1,126 @@
+"""How far event time has come: watermark over several inputs, and a guard against clocks that run ahead."""
+
+from collections.abc import Iterable
+
+from detectors.config import Timing
+
+#: Before anything was seen.
+BEGINNING_US = -1
+
+
+class _Input:
+    __slots__ = ("complete_us", "heard_us", "resting_since_us")
+
+    def __init__(self) -> None:
+        self.complete_us = BEGINNING_US
+        self.heard_us: int | None = None
+        self.resting_since_us: int | None = None
+
+
+class Watermark:
+    """The time up to which all active inputs are complete; it never goes back.
+
+    An input is *complete* to a time that whoever feeds it states: newest event minus lateness for a topic, closed ticks for a
+    stage upstream. It holds the others back until it is stated to be *at rest* (read to its end) for `idle_ms`, or is
+    not heard of for `source_timeout_ms`. When every input is at rest, all that was seen is complete. The first event after such
+    a silence makes every input wait its `idle_ms` again, so that a burst of input is taken together, whichever topic shows it first.
+
+    Times named `now_us` are the caller's clock (any monotonic microseconds); the others are event time.
+
+    Parameters
+    ----------
+    inputs
+        Names of the inputs that are waited for.
+    timing
+        The settings of time.
+
+    Examples
+    --------
+    >>> mark = Watermark(["trades", "cancels"], Timing(lateness_ms=200))
+    >>> mark.observe("trades", 5_000_000, now_us=0)
+    >>> mark.value(now_us=0)
+    -1
+    >>> mark.observe("cancels", 4_000_000, now_us=0)
+    >>> mark.value(now_us=0)
+    4000000
+    """
+
+    def __init__(self, inputs: Iterable[str], timing: Timing) -> None:
+        self.timing = timing
+        self._inputs = {name: _Input() for name in inputs}
+        self._newest_us = BEGINNING_US
+        self._value_us = BEGINNING_US
+        self._all_at_rest = False
+
+    def observe(self, name: str, complete_us: int, now_us: int, newest_us: int | None = None) -> None:
+        """State that `name` is complete to `complete_us`, its newest event being at `newest_us` (by default the same)."""
+        state = self._inputs[name]
+        state.complete_us = max(state.complete_us, complete_us)
+        state.heard_us = now_us
+        self._newest_us = max(self._newest_us, complete_us if newest_us is None else newest_us)
+        if self._all_at_rest:
+            self._all_at_rest = False
+            for other in self._inputs.values():
+                other.resting_since_us = None
+                other.heard_us = now_us
+        state.resting_since_us = None
+
+    def rest(self, name: str, now_us: int) -> None:
+        """State that `name` has been read to its end and has nothing more for now."""
+        state = self._inputs[name]
+        state.heard_us = now_us
+        if state.resting_since_us is None:
+            state.resting_since_us = now_us
+
+    def at_rest(self, now_us: int) -> bool:
+        """Whether no input is active any more."""
+        return not any(self._holds(state, now_us) for state in self._inputs.values())
+
+    def value(self, now_us: int) -> int:
+        """The watermark, in event-time microseconds; `BEGINNING_US` while an active input has shown nothing."""
+        active = [state.complete_us for state in self._inputs.values() if self._holds(state, now_us)]
+        self._all_at_rest = not active
+        reached = min(active) if active else self._newest_us + self.timing.tick_us
+        if not active and self._newest_us == BEGINNING_US:
+            reached = BEGINNING_US
+        self._value_us = max(self._value_us, reached)
+        return self._value_us
+
+    def _holds(self, state: _Input, now_us: int) -> bool:
+        if state.heard_us is None:
+            state.heard_us = now_us
+        if now_us - state.heard_us >= self.timing.source_timeout_ms * 1_000:
+            return False
+        return state.resting_since_us is None or now_us - state.resting_since_us < self.timing.idle_us
+
+
+class ClockGuard:
+    """Refuses events of one input that are further ahead of it than a clock can be wrong by accident.
+
+    When `future_patience` events in a row are that far ahead, it is the input that has moved (a market reopened), and they are taken again.
+
+    Examples
+    --------
+    >>> guard = ClockGuard(Timing(future_limit_s=3600))
+    >>> guard.accepts(1_000_000), guard.accepts(7_200_000_000), guard.accepts(2_000_000)
+    (True, False, True)
+    """
+
+    __slots__ = ("_ahead", "_limit_us", "_patience", "newest_us")
+
+    def __init__(self, timing: Timing) -> None:
+        self._limit_us = timing.future_limit_s * 1_000_000
+        self._patience = timing.future_patience
+        self._ahead = 0
+        self.newest_us = BEGINNING_US
+
+    def accepts(self, timestamp: int) -> bool:
+        """Whether an event of this time may pass; one that may moves the input's newest time."""
+        if timestamp > self.newest_us:
+            if timestamp - self.newest_us > self._limit_us and self.newest_us != BEGINNING_US:
+                self._ahead += 1
+                if self._ahead < self._patience:
+                    return False
+            self.newest_us = timestamp
+        self._ahead = 0
+        return True
