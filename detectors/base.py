@@ -1,0 +1,56 @@
+"""The contract of a detector."""
+
+import abc
+from typing import Any
+
+from river.base import Estimator
+
+from detectors.results import Contribution
+
+#: What a detector looks at: numbers by name. A name that is missing means "nothing seen", never an error.
+Features = dict[str, float]
+#: Plain numbers, strings, lists and dicts: what msgpack can carry. Never a pickle.
+State = dict[str, Any]
+
+
+class Detector(Estimator, abc.ABC):
+    """One entity's online anomaly detector: river's `AnomalyDetector` with readiness, reasons and explicit state.
+
+    Score first, then learn; the stages do so in one place. `score_one` never changes the detector, and answers a finite number
+    for any input: 0 is ordinary, higher is stranger. Scores of one detector class are comparable among its entities, so that one
+    `PeaksOverThreshold` can calibrate a pool of them.
+
+    Every `x` may hold `time_s`, the event time in seconds at which the features stand. Time that goes back counts as no time.
+    """
+
+    #: Stable name: metric label, state key, field of signals.
+    name: str
+
+    @property
+    def _supervised(self) -> bool:
+        return False
+
+    @property
+    @abc.abstractmethod
+    def ready(self) -> bool:
+        """Whether enough was seen for a score to be believed; once true it stays true."""
+
+    @abc.abstractmethod
+    def score_one(self, x: Features) -> float:
+        """How strange `x` is: finite, at least 0."""
+
+    @abc.abstractmethod
+    def learn_one(self, x: Features) -> None:
+        """Take `x` in; always after `score_one`."""
+
+    @abc.abstractmethod
+    def explain_one(self, x: Features) -> tuple[Contribution, ...]:
+        """What `score_one(x)` saw, expected, and how much each part added; the shares sum to 1."""
+
+    @abc.abstractmethod
+    def state(self) -> State:
+        """Everything learned, as plain values."""
+
+    @abc.abstractmethod
+    def restore(self, state: State) -> None:
+        """Take up where `state()` was made; raises StateError when it does not fit this detector's parameters."""

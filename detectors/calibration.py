@@ -1,0 +1,274 @@
+"""From a detector's score to a p-value, by peaks over threshold on its own history."""
+
+import math
+
+import numpy as np
+
+from detectors.base import State
+from detectors.errors import StateError
+
+#: Peaks needed before the shape of the tail is fitted; below it the tail is taken as exponential with an unknown mean.
+_MIN_PEAKS_FOR_SHAPE = 40
+#: Weight, in peaks, and place of the prior on the tail's shape (as in Pareto-smoothed importance sampling, towards a heavy tail).
+_SHAPE_PRIOR_PEAKS = 10.0
+_SHAPE_PRIOR = 0.25
+#: Weight, in peaks, of the prior on the exponential tail's mean.
+_SCALE_PRIOR_PEAKS = 2.0
+_REFIT_EVERY = 16
+#: Step of the running quantile, in units of `prior_scale`.
+_QUANTILE_STEP = 0.05
+
+
+def fit_generalized_pareto(excesses: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> tuple[float, float]:
+    """Shape and scale of a generalized Pareto distribution, by Zhang and Stephens' quasi-Bayes estimate.
+
+    Unlike maximum likelihood it always exists; the shape is drawn to a weak prior that keeps few peaks from promising a light tail.
+
+    Parameters
+    ----------
+    excesses
+        At least two positive numbers: score minus threshold.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(1)
+    >>> shape, scale = fit_generalized_pareto(rng.exponential(2.0, size=4000))
+    >>> abs(shape) < 0.05, abs(scale - 2.0) < 0.15
+    (True, True)
+
+    References
+    ----------
+    Zhang, J. and Stephens, M. A. (2009). A new and efficient estimation method for the generalized Pareto distribution.
+    Technometrics 51(3). The prior: Vehtari et al. (2024), Pareto smoothed importance sampling, JMLR 25, appendix.
+    """
+    x = np.sort(excesses)
+    n = len(x)
+    grid = 20 + int(math.sqrt(n))
+    quartile = max(float(x[int(n / 4 + 0.5) - 1]), float(x[-1]) * 1e-9)
+    theta = 1 / x[-1] + (1 - np.sqrt(grid / (np.arange(1, grid + 1) - 0.5))) / (3 * quartile)
+    inner = np.log1p(-theta[:, None] * x[None, :])
+    shapes = -inner.mean(axis=1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log_likelihood = n * (np.log(theta / shapes) + shapes - 1)
+    log_likelihood = np.where(np.isfinite(log_likelihood), log_likelihood, -np.inf)
+    weights = np.exp(log_likelihood - log_likelihood.max())
+    theta_hat = float((weights * theta).sum() / weights.sum())
+    shape = float(np.log1p(-theta_hat * x).mean())
+    scale = -shape / theta_hat if abs(theta_hat) > 1e-12 else float(x.mean())
+    shape = (n * shape + _SHAPE_PRIOR_PEAKS * _SHAPE_PRIOR) / (n + _SHAPE_PRIOR_PEAKS)
+    return shape, max(scale, 1e-12)
+
+
+class PeaksOverThreshold:
+    """Calibrated upper-tail p-values of a stream of scores, however they are distributed.
+
+    Scores above a high quantile `t` of the stream itself are *peaks*; their excesses over `t` follow, for large `t`, a generalized
+    Pareto distribution, so that `p(s) = (N_t / n) * (1 + shape * (s - t) / scale) ** (-1 / shape)`. Until there are enough
+    peaks for a shape, the tail is exponential with its mean integrated out (a Lomax tail): wide while little is known.
+    Body scores (`s <= t`) answer 1.0: nothing to see.
+
+    It catches what its stream has not shown before, and fails when the stream's own past was already abnormal. What lies
+    beyond the level `guard` is learned as that level, and at most once in `refractory` scores: an attacker cannot lift the
+    threshold quickly, but a lasting change of regime is taken in after some thousand scores (no model freezes for ever).
+
+    Parameters
+    ----------
+    level
+        Share of scores that should be peaks, in (0, 0.5).
+    warm_up
+        Scores needed before it is ready, at least 20.
+    prior_scale
+        Excess, in units of the score, that is ordinary before anything is known, > 0.
+    max_peaks
+        Peaks kept, at least 40; older ones are forgotten.
+    guard
+        p-value below which a score is learned only in part, in (0, level).
+    refractory
+        Scores between two learned ones beyond `guard`, at least 1.
+    half_life
+        Scores after which a counted score weighs half, at least `warm_up`.
+
+    Examples
+    --------
+    >>> import random
+    >>> rng = random.Random(7)
+    >>> pot = PeaksOverThreshold(warm_up=500)
+    >>> for _ in range(20_000):
+    ...     pot.learn(rng.expovariate(1.0))
+    >>> 0.5 < pot.p_value(9.2) / math.exp(-9.2) < 2
+    True
+    >>> pot.p_value(0.5)
+    1.0
+
+    References
+    ----------
+    Siffer, A. et al. (2017). Anomaly detection in streams with extreme value theory. KDD.
+    """
+
+    __slots__ = (
+        "_first", "_fit", "_next", "_peaks", "_quantile", "_since_fit", "_since_guarded", "_used",
+        "guard", "half_life", "level", "max_peaks", "n", "n_peaks", "prior_scale", "refractory", "seen", "threshold",
+        "warm_up",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        level: float = 0.02,
+        warm_up: int = 300,
+        prior_scale: float = 1.0,
+        max_peaks: int = 256,
+        guard: float = 1e-4,
+        refractory: int = 100,
+        half_life: float = 200_000.0,
+    ) -> None:
+        self.level = level
+        self.warm_up = warm_up
+        self.prior_scale = prior_scale
+        self.max_peaks = max_peaks
+        self.guard = guard
+        self.refractory = refractory
+        self.half_life = half_life
+        self.seen = 0
+        self.n = 0.0
+        self.n_peaks = 0.0
+        self.threshold = math.inf
+        self._first: list[float] = []
+        self._peaks = np.zeros(max_peaks)
+        self._used = 0
+        self._next = 0
+        self._fit: tuple[float, float] | None = None
+        self._since_fit = 0
+        self._since_guarded = refractory
+        self._quantile = 0.0
+
+    @property
+    def ready(self) -> bool:
+        """Whether the warm-up is over."""
+        return self.seen >= self.warm_up
+
+    def p_value(self, score: float) -> float:
+        """Chance that an ordinary score is at least this high; 1.0 for the body and while warming up."""
+        if score <= self.threshold or not self.ready:
+            return 1.0
+        excess = score - self.threshold
+        exceed_rate = min(1.0, (self.n_peaks + 0.5) / (self.n + 1.0))
+        return max(exceed_rate * self._survival(excess), 1e-300)
+
+    def learn(self, score: float) -> None:
+        """Take one score in, after `p_value` was asked for it."""
+        self.seen += 1
+        if not self.ready:
+            self._first.append(score)
+            return
+        if self._first:
+            self._first.append(score)
+            self._start()
+            return
+        decay = 0.5 ** (1.0 / self.half_life)
+        self.n = self.n * decay + 1.0
+        self.n_peaks *= decay
+        self._since_guarded += 1
+        self._quantile += _QUANTILE_STEP * self.prior_scale * ((score > self._quantile) - self.level)
+        if score > self.threshold:
+            self._learn_peak(score)
+        if self.seen % 512 == 0:
+            self._follow()
+
+    def _start(self) -> None:
+        ordered = sorted(self._first)
+        self.threshold = max(ordered[min(len(ordered) - 1, int((1 - self.level) * len(ordered)))], 0.0)
+        # A stream that was silent so far has no scale of its own: its threshold is one step of the prior above the silence.
+        if self.threshold == 0.0:
+            self.threshold = 0.5 * self.prior_scale
+        self.n = float(len(ordered))
+        self._quantile = self.threshold
+        for score in ordered:
+            if score > self.threshold:
+                self._keep(score - self.threshold)
+        self._first = []
+
+    def _learn_peak(self, score: float) -> None:
+        excess = score - self.threshold
+        guarded = self._guard_excess()
+        if excess > guarded:
+            if self._since_guarded < self.refractory:
+                return
+            self._since_guarded = 0
+            excess = guarded
+        self._keep(excess)
+
+    def _keep(self, excess: float) -> None:
+        self.n_peaks += 1.0
+        self._peaks[self._next] = excess
+        self._next = (self._next + 1) % self.max_peaks
+        self._used = min(self._used + 1, self.max_peaks)
+        self._since_fit += 1
+        if self._since_fit >= _REFIT_EVERY or self._used < _MIN_PEAKS_FOR_SHAPE:
+            self._fit = None
+
+    def _follow(self) -> None:
+        """Move the threshold when far more, or far fewer, scores than `level` pass it: the ground has moved."""
+        share = self.n_peaks / self.n
+        if share > 3 * self.level and self._used >= _MIN_PEAKS_FOR_SHAPE:
+            step = float(np.median(self._peaks[: self._used]))
+        elif share < self.level / 3 and 0.0 < self._quantile < self.threshold:
+            step = self._quantile - self.threshold
+        else:
+            return
+        kept = self._peaks[: self._used] - step
+        kept = kept[kept > 0.0]
+        self.threshold += step
+        self.n_peaks *= len(kept) / max(self._used, 1)
+        self._peaks[: len(kept)] = kept
+        self._used = len(kept)
+        self._next = self._used % self.max_peaks
+        self._fit = None
+        self._quantile = self.threshold
+
+    def _survival(self, excess: float) -> float:
+        if self._used < _MIN_PEAKS_FOR_SHAPE:
+            weight = _SCALE_PRIOR_PEAKS * self.prior_scale + float(self._peaks[: self._used].sum())
+            return float((weight / (weight + excess)) ** (_SCALE_PRIOR_PEAKS + self._used))
+        shape, scale = self._shape_and_scale()
+        if abs(shape) < 1e-6:
+            return math.exp(-excess / scale)
+        inner = 1.0 + shape * excess / scale
+        return inner ** (-1.0 / shape) if inner > 0.0 else 0.0
+
+    def _shape_and_scale(self) -> tuple[float, float]:
+        if self._fit is None:
+            self._fit = fit_generalized_pareto(np.maximum(self._peaks[: self._used], 1e-9))
+            self._since_fit = 0
+        return self._fit
+
+    def _guard_excess(self) -> float:
+        """The excess whose p-value is `guard`."""
+        tail = min(1.0, self.guard * (self.n + 1.0) / (self.n_peaks + 0.5))
+        if self._used < _MIN_PEAKS_FOR_SHAPE:
+            weight = _SCALE_PRIOR_PEAKS * self.prior_scale + float(self._peaks[: self._used].sum())
+            return float(weight * (tail ** (-1.0 / (_SCALE_PRIOR_PEAKS + self._used)) - 1.0))
+        shape, scale = self._shape_and_scale()
+        return -scale * math.log(tail) if abs(shape) < 1e-6 else scale / shape * (tail**-shape - 1.0)
+
+    def state(self) -> State:
+        """Everything learned, as plain values."""
+        return {
+            "parameters": [self.level, self.warm_up, self.prior_scale, self.max_peaks],
+            "counts": [self.seen, self.n, self.n_peaks, self.threshold, self._quantile, self._since_fit, self._since_guarded],
+            "first": list(self._first),
+            "peaks": [float(p) for p in np.roll(self._peaks[: self._used], -self._next if self._used == self.max_peaks else 0)],
+            "fit": list(self._fit) if self._fit is not None else None,
+        }
+
+    def restore(self, state: State) -> None:
+        """Take up where `state()` was made; raises StateError when the parameters differ."""
+        if state.get("parameters") != [self.level, self.warm_up, self.prior_scale, self.max_peaks]:
+            msg = f"calibration state was made with other parameters: expected {self.level=}, found {state.get('parameters')}"
+            raise StateError(msg)
+        self.seen, self.n, self.n_peaks, self.threshold, self._quantile = state["counts"][:5]
+        self._since_fit, self._since_guarded = state["counts"][5:]
+        self._first = list(state["first"])
+        self._used = len(state["peaks"])
+        self._peaks[: self._used] = state["peaks"]
+        self._next = self._used % self.max_peaks
+        self._fit = tuple(state["fit"]) if state["fit"] is not None else None
