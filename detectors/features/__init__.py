@@ -1,0 +1,1 @@
+"""From events to numbers: one module an event family."""

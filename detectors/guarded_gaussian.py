@@ -1,0 +1,79 @@
+"""Exponentially weighted mean and deviation in event time, that outliers cannot drag away."""
+
+import math
+
+#: Mean life over half-life: 1 / ln 2.
+_MEAN_LIFE = 1.4426950408889634
+#: What lies further out is learned as if it lay here (in standard deviations): slow to poison, never frozen.
+_LEARN_AT_MOST = 3.0
+
+
+class GuardedGaussian:
+    """Level and spread of a quantity, forgetting by time, and how far a value is from them.
+
+    Values beyond three deviations are learned as three deviations: one outlier moves little, a lasting shift is followed within a
+    few half-lives. The deviation has a floor, so that a constant stretch does not turn the next change into a miracle.
+
+    Parameters
+    ----------
+    half_life_s
+        Seconds after which a value weighs half, > 0.
+    floor
+        Least standard deviation, in the unit of the quantity, > 0.
+
+    Examples
+    --------
+    >>> level = GuardedGaussian(half_life_s=60.0, floor=0.1)
+    >>> for second in range(300):
+    ...     level.learn(5.0, float(second))
+    >>> round(level.z(5.0), 2), round(level.z(6.0), 2)
+    (0.0, 10.0)
+    """
+
+    __slots__ = ("_floor", "_half_life_s", "_mean", "_time_s", "_variance", "_weight")
+
+    def __init__(self, half_life_s: float, floor: float) -> None:
+        self._half_life_s = half_life_s
+        self._floor = floor
+        self._mean = 0.0
+        self._variance = 0.0
+        self._weight = 0.0
+        self._time_s = -1.0
+
+    @property
+    def mean(self) -> float:
+        """The expected value; 0 before anything was seen."""
+        return self._mean
+
+    @property
+    def deviation(self) -> float:
+        """The standard deviation, at least the floor."""
+        return max(math.sqrt(self._variance), self._floor)
+
+    def z(self, value: float) -> float:
+        """Deviations above (or below) the level; 0 before anything was seen."""
+        return (value - self._mean) / self.deviation if self._weight > 0.0 else 0.0
+
+    def learn(self, value: float, time_s: float) -> None:
+        """Take `value` in at `time_s`; what comes seldom weighs as long as it stood, up to a tenth of the half-life."""
+        gap_s = min(max(time_s - self._time_s, 1e-3), 0.1 * self._half_life_s) if self._time_s >= 0.0 else 1.0
+        self._time_s = max(self._time_s, time_s)
+        if self._weight == 0.0:
+            self._mean, self._weight = value, gap_s
+            return
+        if self._weight > 20 * gap_s:
+            reach = _LEARN_AT_MOST * self.deviation
+            value = min(max(value, self._mean - reach), self._mean + reach)
+        self._weight = min(self._weight + gap_s, self._half_life_s * _MEAN_LIFE)
+        step = gap_s / self._weight
+        error = value - self._mean
+        self._mean += step * error
+        self._variance = (1.0 - step) * (self._variance + step * error * error)
+
+    def state(self) -> list[float]:
+        """Everything learned."""
+        return [self._mean, self._variance, self._weight, self._time_s]
+
+    def restore(self, state: list[float]) -> None:
+        """Take up where `state()` was made."""
+        self._mean, self._variance, self._weight, self._time_s = state
