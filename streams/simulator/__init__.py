@@ -1,0 +1,26 @@
+"""A simulated derivatives exchange: a seeded stream of events with planted, labelled incidents.
+
+It feeds the demo and the throughput benchmark. It is no yardstick of detection: it knows nothing of the detectors, and real
+markets are stranger than it.
+
+>>> settings = ExchangeSettings(seed=1, events_per_s=200, duration_s=120)
+>>> exchange = Exchange(settings, plant(1, settings))
+>>> topic, event = next(exchange.events())
+"""
+
+from streams.simulator.exchange import Exchange
+from streams.simulator.incidents import FAMILIES, Family, Incident, labels_json, plant
+from streams.simulator.market import Admission
+from streams.simulator.settings import Contract, ExchangeSettings
+
+__all__ = [
+    "FAMILIES",
+    "Admission",
+    "Contract",
+    "Exchange",
+    "ExchangeSettings",
+    "Family",
+    "Incident",
+    "labels_json",
+    "plant",
+]

@@ -1,0 +1,130 @@
+"""The whole exchange: all symbols, their common weather, and the planted incidents, as one stream in order of time."""
+
+from collections.abc import Iterator, Sequence
+from itertools import count
+from random import Random
+
+import numpy as np
+from numpy.random import Generator
+
+from detectors.events import Event
+from streams.simulator.agenda import Agenda
+from streams.simulator.flow import Flow
+from streams.simulator.holdings import LEVERAGES, Holdings
+from streams.simulator.incidents import Incident, check
+from streams.simulator.market import Admission, Market
+from streams.simulator.regimes import Weather
+from streams.simulator.settings import BOOKS_PER_S, TICKERS_PER_S, ExchangeSettings, contract_of
+from streams.simulator.trouble import Trouble
+
+_STEP_US = 1_000_000 // BOOKS_PER_S
+_STEPS_A_TICKER = BOOKS_PER_S // TICKERS_PER_S
+
+
+class Exchange:
+    """A simulated derivatives exchange: a seeded stream of events.
+
+    It shows what an exchange tells of itself: trades, cancels, leverage changes, book snapshots of 20 levels, tickers and
+    liquidations, all from one book a symbol, so that what is traded or taken back is gone from the next snapshot.
+
+    Parameters
+    ----------
+    settings
+        Size, rate and length; see `ExchangeSettings`.
+    incidents
+        What goes wrong, and when; see `plant`.
+    admission
+        Asked before any order of an account enters, as (account, symbol, now_us); None admits all.
+
+    Raises
+    ------
+    ConfigError
+        An incident names a symbol or an account that this exchange does not have.
+
+    Examples
+    --------
+    >>> settings = ExchangeSettings(seed=7, symbols=("BTC-PERP",), events_per_s=100, duration_s=1)
+    >>> topic, event = next(Exchange(settings).events())
+    >>> event.timestamp >= settings.start_us
+    True
+    """
+
+    def __init__(
+        self, settings: ExchangeSettings, incidents: Sequence[Incident] = (), admission: Admission | None = None
+    ) -> None:
+        check(incidents, settings)
+        self.settings = settings
+        self.incidents = tuple(incidents)
+        self._admission = admission
+
+    def events(self) -> Iterator[tuple[str, Event]]:
+        """Yield (topic, event) in order of time; each call begins anew and yields the same."""
+        run = _Run(self.settings, self.incidents, self._admission)
+        return run.events()
+
+
+class _Run:
+    """One run of an exchange."""
+
+    def __init__(self, settings: ExchangeSettings, incidents: Sequence[Incident], admission: Admission | None) -> None:
+        self._settings = settings
+        self._out: list[tuple[str, Event]] = []
+        self._agenda = Agenda(_STEP_US)
+        # Streams of chance of their own: an incident does not change what the others draw.
+        seeds = iter(np.random.SeedSequence(settings.seed).spawn(2 + 3 * len(settings.symbols)))
+        contracts = [contract_of(symbol) for symbol in settings.symbols]
+        self._weather = Weather(contracts, _STEP_US / 1e6, Generator(np.random.PCG64(next(seeds))))
+        self._rng = Generator(np.random.PCG64(next(seeds)))
+        self._flows: list[Flow] = []
+        numbers = count(1)
+        for contract in contracts:
+            holdings = Holdings(contract, settings, Generator(np.random.PCG64(next(seeds))))
+            chance = Random(int(next(seeds).generate_state(1)[0]))
+            market = Market(contract, settings, holdings, self._agenda, numbers, self._out.append, chance, admission)
+            self._flows.append(Flow(market, settings, Generator(np.random.PCG64(next(seeds)))))
+        markets = {flow.market.contract.symbol: flow.market for flow in self._flows}
+        for number, incident in enumerate(incidents):
+            trouble = Trouble(incident, markets[incident.symbol], settings, Random(settings.seed * 1_000 + number))
+            self._agenda.add(max(incident.start_us, settings.start_us), trouble.begin, None)
+
+    def events(self) -> Iterator[tuple[str, Event]]:
+        start_us, end_us = self._settings.start_us, self._settings.end_us
+        for flow in self._flows:
+            flow.open_book(start_us)
+        for slot in range(start_us // _STEP_US, -(-end_us // _STEP_US)):
+            self._plan(max(slot * _STEP_US, start_us), (slot + 1) * _STEP_US)
+            self._agenda.run(slot)
+            if (slot + 1) * _STEP_US <= end_us:
+                yield from self._out
+            else:
+                yield from (found for found in self._out if found[1].timestamp < end_us)
+            self._out.clear()
+
+    def _plan(self, begin_us: int, end_us: int) -> None:
+        """Put on the agenda what comes by itself between two times."""
+        self._weather.step()
+        for index, flow in enumerate(self._flows):
+            market = flow.market
+            market.move(begin_us, self._weather.fair_prices[index], self._weather.regimes[index])
+            flow.plan(begin_us, end_us - begin_us, self._weather.rates[index])
+            # Symbols take turns within the step, as feeds do.
+            phase_us = index * _STEP_US // len(self._flows)
+            at_us = max(begin_us, end_us - _STEP_US + phase_us)
+            self._agenda.add(at_us, market.snapshot, None)
+            if begin_us // _STEP_US % _STEPS_A_TICKER == index % _STEPS_A_TICKER:
+                self._agenda.add(at_us, market.tick, None)
+        self._plan_leverage(begin_us, end_us - begin_us)
+
+    def _plan_leverage(self, begin_us: int, step_us: int) -> None:
+        settings, rng = self._settings, self._rng
+        for _ in range(rng.poisson(settings.leverage_per_s * step_us / 1e6)):
+            account = int(rng.integers(settings.makers, settings.accounts))
+            market = self._flows[int(rng.integers(len(self._flows)))].market
+            wanted = LEVERAGES[int(rng.integers(len(LEVERAGES)))]
+            at_us = int(rng.integers(begin_us, begin_us + step_us))
+            self._agenda.add(at_us, _change_leverage, (market, account, wanted))
+
+
+def _change_leverage(now_us: int, change: tuple[Market, int, float]) -> None:
+    market, account, wanted = change
+    market.change_leverage(now_us, account, wanted)
