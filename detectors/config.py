@@ -66,7 +66,131 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True)
+class Calibration:
+    """From scores to p-values.
+
+    Parameters
+    ----------
+    level
+        Share of a stream's scores that are its peaks, in (0, 0.5).
+    warm_up
+        Scores a stream needs before its p-values are believed, at least 20.
+    publish_p
+        Signals are made of p-values up to this, in (0, level].
+    """
+
+    level: float = 0.02
+    warm_up: int = 300
+    publish_p: float = 0.01
+
+    def __post_init__(self) -> None:
+        _require(0.0 < self.level < 0.5, "calibration.level must be in (0, 0.5)", self.level)
+        _require(self.warm_up >= 20, "calibration.warm_up must be >= 20", self.warm_up)
+        _require(0.0 < self.publish_p <= self.level, "calibration.publish_p must be in (0, level]", self.publish_p)
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """How long rates and levels remember, and how many entities are remembered.
+
+    Parameters
+    ----------
+    half_life_s
+        Half-life of cancel rates and book levels, in seconds.
+    leverage_half_life_s
+        Half-life of leverage rates, in seconds.
+    max_accounts
+        Accounts remembered by a partition; those silent longest are forgotten first.
+    max_symbols
+        Symbols remembered by a partition.
+    """
+
+    half_life_s: float = 600.0
+    leverage_half_life_s: float = 1_800.0
+    max_accounts: int = 200_000
+    max_symbols: int = 2_000
+
+    def __post_init__(self) -> None:
+        _require(self.half_life_s > 0, "memory.half_life_s must be > 0", self.half_life_s)
+        _require(self.leverage_half_life_s > 0, "memory.leverage_half_life_s must be > 0", self.leverage_half_life_s)
+        _require(self.max_accounts >= 1, "memory.max_accounts must be >= 1", self.max_accounts)
+        _require(self.max_symbols >= 1, "memory.max_symbols must be >= 1", self.max_symbols)
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """What a standard order and a position near liquidation are.
+
+    Parameters
+    ----------
+    order_notional
+        Size of the order whose slippage is watched, in price times amount, > 0.
+    maintenance_margin
+        Maintenance margin as a share of notional, in [0, 1).
+    near_liquidation
+        A position closer than this to its liquidation price, as a share of price, counts as near, in (0, 1).
+    """
+
+    order_notional: float = 100_000.0
+    maintenance_margin: float = 0.005
+    near_liquidation: float = 0.03
+
+    def __post_init__(self) -> None:
+        _require(self.order_notional > 0, "market.order_notional must be > 0", self.order_notional)
+        _require(0 <= self.maintenance_margin < 1, "market.maintenance_margin must be in [0, 1)", self.maintenance_margin)
+        _require(0 < self.near_liquidation < 1, "market.near_liquidation must be in (0, 1)", self.near_liquidation)
+
+
+@dataclass(frozen=True, slots=True)
+class Alerts:
+    """The alert budget and the life of an alert.
+
+    Parameters
+    ----------
+    false_alarms_per_day
+        Alerts of severity `warning` that chance may raise on one symbol in a day, > 0.
+    info_per_day
+        The same for severity `info`, >= `false_alarms_per_day`.
+    critical_per_day
+        Correlated stress rarer than this by chance is `critical`; at most `false_alarms_per_day`.
+    resolve_after_s
+        Seconds without a supporting signal after which an alert is resolved, > 0.
+    update_every_s
+        Least seconds between two updates of an alert that do not change its severity, >= 0.
+    max_open
+        Alerts open at a time; further ones are counted, not opened, >= 1.
+    """
+
+    false_alarms_per_day: float = 1.0
+    info_per_day: float = 8.0
+    critical_per_day: float = 0.05
+    resolve_after_s: int = 60
+    update_every_s: int = 5
+    max_open: int = 1_000
+
+    def __post_init__(self) -> None:
+        _require(self.false_alarms_per_day > 0, "alerts.false_alarms_per_day must be > 0", self.false_alarms_per_day)
+        _require(
+            self.info_per_day >= self.false_alarms_per_day,
+            "alerts.info_per_day must be >= alerts.false_alarms_per_day",
+            self.info_per_day,
+        )
+        _require(
+            0 < self.critical_per_day <= self.false_alarms_per_day,
+            "alerts.critical_per_day must be in (0, alerts.false_alarms_per_day]",
+            self.critical_per_day,
+        )
+        _require(self.resolve_after_s > 0, "alerts.resolve_after_s must be > 0", self.resolve_after_s)
+        _require(self.update_every_s >= 0, "alerts.update_every_s must be >= 0", self.update_every_s)
+        _require(self.max_open >= 1, "alerts.max_open must be >= 1", self.max_open)
+
+
+@dataclass(frozen=True, slots=True)
 class CoreSettings:
     """All settings of the core."""
 
     timing: Timing = field(default_factory=Timing)
+    calibration: Calibration = field(default_factory=Calibration)
+    memory: Memory = field(default_factory=Memory)
+    market: Market = field(default_factory=Market)
+    alerts: Alerts = field(default_factory=Alerts)

@@ -81,14 +81,14 @@ class Signal(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Activity(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What one account did on one symbol in one tick: counts, age-weighted pressure (Kraken's units), notional traded."""
+    """What one account did on one symbol in one tick: counts, age-weighted pressure (Kraken's units), notional cancelled."""
 
     account: str
     symbol: str
     cancels: int
     pressure: int
     fills: int
-    notional: float
+    notional_cents: int
 
 
 class LeverageMove(msgspec.Struct, frozen=True, array_like=True, gc=False):

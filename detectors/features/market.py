@@ -1,0 +1,87 @@
+"""Trades, cancels and books of one tick, by symbol: sums that do not depend on the order of events."""
+
+from collections.abc import Iterable
+from typing import cast
+
+from detectors.cancel_burst import CANCEL_COSTS, UNKNOWN_AGE_COST
+from detectors.events import BookSnapshot, Cancel, Trade
+
+#: Cost of a cancel by whole seconds of age, as a table: one look-up an event.
+_COST_BY_SECOND = [
+    next((cost for below_s, cost in CANCEL_COSTS if second < below_s), 0) for second in range(CANCEL_COSTS[-1][0] + 1)
+]
+_OLDEST_S = len(_COST_BY_SECOND) - 1
+
+#: Places in the counts of an account: cancels, age-weighted pressure, fills, notional cancelled in hundredths.
+CANCELS, PRESSURE, FILLS, NOTIONAL_CENTS = range(4)
+AccountCounts = dict[str, list[int]]
+
+
+class SymbolTick:
+    """One symbol in one tick."""
+
+    __slots__ = ("accounts", "book", "last_trade", "trades")
+
+    def __init__(self) -> None:
+        self.accounts: AccountCounts = {}
+        self.trades = 0
+        self.last_trade: tuple[int, float] = (-1, 0.0)
+        self.book: BookSnapshot | None = None
+
+
+class MarketTick:
+    """All symbols of a partition in one tick."""
+
+    __slots__ = ("symbols",)
+
+    def __init__(self) -> None:
+        self.symbols: dict[str, SymbolTick] = {}
+
+    def symbol(self, name: str) -> SymbolTick:
+        """The tick of a symbol, made when it is not there."""
+        state = self.symbols.get(name)
+        if state is None:
+            state = self.symbols[name] = SymbolTick()
+        return state
+
+    def add_cancels(self, cancels: Iterable[Cancel]) -> None:
+        """Count cancels by account, weighted by age."""
+        symbol, accounts = "", cast(AccountCounts, {})
+        for cancel in cancels:
+            if cancel.symbol != symbol:
+                symbol = cancel.symbol
+                accounts = self.symbol(symbol).accounts
+            counts = accounts.get(cancel.account)
+            if counts is None:
+                counts = accounts[cancel.account] = [0, 0, 0, 0]
+            placed = cancel.order_timestamp
+            if placed:
+                age_s = (cancel.timestamp - placed) // 1_000_000
+                cost = _COST_BY_SECOND[age_s if 0 <= age_s < _OLDEST_S else _OLDEST_S if age_s > 0 else 0]
+            else:
+                cost = UNKNOWN_AGE_COST
+            counts[0] += 1
+            counts[1] += cost
+            # Whole hundredths add up to the same sum in any order; floats would not.
+            counts[3] += int(cancel.price * cancel.amount * 100.0)
+
+    def add_trades(self, trades: Iterable[Trade]) -> None:
+        """Count trades, and the fills of both their accounts."""
+        for trade in trades:
+            state = self.symbol(trade.symbol)
+            state.trades += 1
+            state.last_trade = max(state.last_trade, (trade.timestamp, trade.price))
+            for account in (trade.taker_account, trade.maker_account):
+                if account:
+                    counts = state.accounts.get(account)
+                    if counts is None:
+                        counts = state.accounts[account] = [0, 0, 0, 0]
+                    counts[FILLS] += 1
+
+    def add_books(self, books: Iterable[BookSnapshot]) -> None:
+        """Keep the newest book of each symbol; of two at the same microsecond the one that compares higher."""
+        for book in books:
+            state = self.symbol(book.symbol)
+            kept = state.book
+            if kept is None or (book.timestamp, book.bids, book.asks) > (kept.timestamp, kept.bids, kept.asks):
+                state.book = book

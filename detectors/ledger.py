@@ -1,0 +1,112 @@
+"""What a stage has read of a topic, by tick: where the evidence lies, and which offsets are done with."""
+
+from collections.abc import Sequence
+
+from detectors.config import Timing
+from detectors.results import Evidence
+from detectors.timing import ClockGuard
+
+
+class InputLedger:
+    """Offsets of one topic partition by tick.
+
+    It answers three questions: which records were seen already, where the records of a tick lie, and below which offset every record
+    is in a closed tick (so that a restart may begin there).
+
+    Examples
+    --------
+    >>> ledger = InputLedger("trades", 0, Timing())
+    >>> ledger.note(7, 100, 103)
+    >>> ledger.note(8, 104, 104)
+    >>> ledger.safe_offset, ledger.close(7), ledger.safe_offset
+    (100, Evidence(topic='trades', partition=0, first_offset=100, last_offset=103), 104)
+    >>> ledger.seen_of([103, 104, 105])
+    2
+    """
+
+    __slots__ = ("_next_offset", "_open", "guard", "partition", "topic")
+
+    def __init__(self, topic: str, partition: int, timing: Timing) -> None:
+        self.topic = topic
+        self.partition = partition
+        self.guard = ClockGuard(timing)
+        self._open: dict[int, list[int]] = {}
+        self._next_offset: int | None = None
+
+    @property
+    def safe_offset(self) -> int | None:
+        """Every record below this offset is in a closed tick; None when nothing was read."""
+        if not self._open:
+            return self._next_offset
+        return min(span[0] for span in self._open.values())
+
+    def seen_of(self, offsets: Sequence[int]) -> int:
+        """How many of these rising offsets were read before."""
+        if self._next_offset is None or not offsets or offsets[0] >= self._next_offset:
+            return 0
+        seen = 0
+        while seen < len(offsets) and offsets[seen] < self._next_offset:
+            seen += 1
+        return seen
+
+    def note(self, tick: int, first_offset: int, last_offset: int) -> None:
+        """Records from `first_offset` to `last_offset` belong (among others) to an open tick."""
+        span = self._open.get(tick)
+        if span is None:
+            self._open[tick] = [first_offset, last_offset]
+        else:
+            span[1] = last_offset
+        self.read(last_offset)
+
+    def read(self, last_offset: int) -> None:
+        """Everything up to `last_offset` was read, whether or not it belongs to a tick."""
+        if self._next_offset is None or last_offset >= self._next_offset:
+            self._next_offset = last_offset + 1
+
+    def close(self, tick: int) -> Evidence | None:
+        """Close a tick; where its records lie, None when it had none here."""
+        span = self._open.pop(tick, None)
+        return Evidence(self.topic, self.partition, span[0], span[1]) if span is not None else None
+
+
+class EvidenceWindow:
+    """Where the input of the last `length` ticks lies.
+
+    Examples
+    --------
+    >>> window = EvidenceWindow(length=10)
+    >>> window.add(1, (Evidence("cancels", 0, 5, 9),))
+    >>> window.add(4, (Evidence("cancels", 0, 10, 10), Evidence("trades", 0, 3, 3)))
+    >>> [(e.topic, e.first_offset, e.last_offset) for e in window.merged()]
+    [('cancels', 5, 10), ('trades', 3, 3)]
+    """
+
+    __slots__ = ("_length", "_merged", "_ticks")
+
+    def __init__(self, length: int) -> None:
+        self._length = length
+        self._ticks: list[tuple[int, tuple[Evidence, ...]]] = []
+        self._merged: tuple[Evidence, ...] | None = None
+
+    def add(self, tick: int, evidence: tuple[Evidence, ...]) -> None:
+        """Let a tick enter (ticks rise) and what is older than the window leave."""
+        old = 0
+        while old < len(self._ticks) and self._ticks[old][0] <= tick - self._length:
+            old += 1
+        if old:
+            del self._ticks[:old]
+        if evidence:
+            self._ticks.append((tick, evidence))
+        self._merged = None
+
+    def merged(self) -> tuple[Evidence, ...]:
+        """One stretch a topic partition, sorted."""
+        if self._merged is None:
+            spans: dict[tuple[str, int], list[int]] = {}
+            for _, evidence in self._ticks:
+                for part in evidence:
+                    span = spans.setdefault((part.topic, part.partition), [part.first_offset, part.last_offset])
+                    span[0] = min(span[0], part.first_offset)
+                    span[1] = max(span[1], part.last_offset)
+            self._merged = tuple(Evidence(topic, partition, *span) for (topic, partition), span in sorted(spans.items()))
+        return self._merged

@@ -1,0 +1,130 @@
+"""The market stage: everything that is keyed by symbol."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from detectors.config import CoreSettings
+from detectors.events import Event
+from detectors.features.market import MarketTick
+from detectors.ledger import EvidenceWindow
+from detectors.results import Activity, ActivityFrame, Evidence, Signal, SignalFrame, SignalTick
+from detectors.stage import Stage
+from detectors.symbol_watch import SymbolWatch
+
+#: Evidence of a market signal is sought this many seconds back: the longest window of its detectors.
+_EVIDENCE_S = 10
+
+
+class MarketOutput(msgspec.Struct, frozen=True):
+    """What a market stage has to say: one activity frame for each account partition, and its signals."""
+
+    activity: tuple[ActivityFrame, ...]
+    signals: SignalFrame
+
+
+class MarketStage(Stage[MarketTick]):
+    """Trades, cancels and books of one partition to signals about symbols, and to activity of accounts.
+
+    Parameters
+    ----------
+    partition
+        The partition it stands for.
+    partitions
+        Partitions of every co-partitioned topic, that of account activity too.
+    settings
+        The settings of the core.
+    partition_of
+        Kafka's partition of a key: where an account's activity goes.
+    """
+
+    name = "market"
+
+    def __init__(
+        self, partition: int, partitions: int, settings: CoreSettings, partition_of: Callable[[str], int]
+    ) -> None:
+        super().__init__(("trades", "cancels", "books", "tickers", "liquidations"), (), partition, settings)
+        self.source = f"{self.name}/{partition}"
+        self._partitions = partitions
+        self._partition_of = partition_of
+        self._watches: dict[str, SymbolWatch] = {}
+        self._evidence = EvidenceWindow(_EVIDENCE_S * 1_000_000 // self.tick_us)
+        self._ticks_a_second = 1_000_000 // self.tick_us
+        self._signals: list[SignalTick] = []
+        self._activity: list[list[tuple[int, tuple[Evidence, ...], tuple[Activity, ...]]]] = self._no_activity()
+
+    def poll(self, now_us: int) -> MarketOutput | None:
+        """Close what the watermark allows, and say what came of it; None when there is nothing to say."""
+        self.close_until(self.watermark.value(now_us))
+        if not self.must_speak(now_us, bool(self._signals) or any(self._activity)):
+            return None
+        return self._speak(self.watermark.at_rest(now_us) and not self._open)
+
+    def flush(self) -> MarketOutput:
+        """Close everything: the input has ended."""
+        self.close_until(self.last_tick_us())
+        return self._speak(at_rest=True)
+
+    def new_tick(self) -> MarketTick:
+        """An empty tick."""
+        return MarketTick()
+
+    def fold(self, topic: str, state: MarketTick, tick: int, events: Sequence[Event]) -> None:
+        """Count the events; cancels also open the last tick of their second, where lockstep is judged."""
+        typed: Any = events
+        if topic == "cancels":
+            state.add_cancels(typed)
+            self.open_tick(tick - tick % self._ticks_a_second + self._ticks_a_second - 1)
+        elif topic == "trades":
+            state.add_trades(typed)
+        elif topic == "books":
+            state.add_books(typed)
+
+    def close_tick(self, tick: int, state: MarketTick, evidence: tuple[Evidence, ...]) -> None:
+        """Let every symbol of the tick be watched, and hand on what its accounts did."""
+        self._evidence.add(tick, evidence)
+        signals: list[Signal] = []
+        last_of_second = tick % self._ticks_a_second == self._ticks_a_second - 1
+        for symbol in sorted(state.symbols):
+            signals += self._watch(symbol).close_tick(tick, state.symbols[symbol], self._evidence)
+        if last_of_second:
+            for symbol in sorted(self._watches):
+                signals += self._watches[symbol].close_second(tick, self._evidence)
+        if signals:
+            self._signals.append(SignalTick(tick, tuple(signals)))
+        self._hand_on(tick, state, evidence)
+
+    def _hand_on(self, tick: int, state: MarketTick, evidence: tuple[Evidence, ...]) -> None:
+        rows: list[list[Activity]] = [[] for _ in range(self._partitions)]
+        partition_of = self._partition_of
+        for symbol, symbol_tick in state.symbols.items():
+            for account, (cancels, pressure, fills, cents) in symbol_tick.accounts.items():
+                row = Activity(account, symbol, cancels, pressure, fills, cents)
+                rows[partition_of(account)].append(row)
+        for partition, partition_rows in enumerate(rows):
+            if partition_rows:
+                self._activity[partition].append((tick, evidence, tuple(partition_rows)))
+
+    def _watch(self, symbol: str) -> SymbolWatch:
+        watch = self._watches.pop(symbol, None)
+        if watch is None:
+            watch = SymbolWatch(symbol, self.settings, self.counters)
+            if len(self._watches) >= self.settings.memory.max_symbols:
+                del self._watches[next(iter(self._watches))]
+                self.counters["evicted_symbols"] += 1
+        self._watches[symbol] = watch
+        return watch
+
+    def _speak(self, at_rest: bool) -> MarketOutput:
+        ticks, self._signals = tuple(self._signals), []
+        activity, self._activity = self._activity, self._no_activity()
+        return MarketOutput(
+            tuple(ActivityFrame(self.source, self.closed_us, at_rest, tuple(rows)) for rows in activity),
+            SignalFrame(self.source, self.closed_us, at_rest, ticks),
+        )
+
+    def _no_activity(self) -> list[list[tuple[int, tuple[Evidence, ...], tuple[Activity, ...]]]]:
+        return [[] for _ in range(self._partitions)]
+
+

@@ -1,0 +1,74 @@
+"""Score, explain, calibrate, then learn: in this order, and in this place only."""
+
+from collections import Counter
+
+import msgspec
+
+from detectors.base import Detector, Features
+from detectors.calibration import PeaksOverThreshold
+from detectors.config import Calibration
+from detectors.results import Contribution
+
+_SECONDS_A_DAY = 86_400.0
+#: A stream younger than this is taken to be this old when scores a day are counted.
+_LEAST_AGE_S = 60.0
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """A score that stands out: its p-value, how often a day chance gives one as high, and the reasons."""
+
+    score: float
+    p_value: float
+    per_day: float
+    contributions: tuple[Contribution, ...]
+
+
+class Scorer:
+    """One stream of comparable scores (a symbol's, or a pool of accounts'), calibrated on its own history.
+
+    Parameters
+    ----------
+    settings
+        Level, warm-up and publishing.
+    counters
+        Where `scored`, `warming` and `published` are counted.
+    prior_scale
+        Excess of score that is ordinary before anything is known, > 0.
+    warm_up
+        Scores needed before p-values are believed; None: as in `settings`.
+    """
+
+    __slots__ = ("_counters", "_first_s", "_publish_p", "pot")
+
+    def __init__(
+        self, settings: Calibration, counters: Counter[str], prior_scale: float = 1.0, warm_up: int | None = None
+    ) -> None:
+        self.pot = PeaksOverThreshold(settings.level, settings.warm_up if warm_up is None else warm_up, prior_scale)
+        self._publish_p = settings.publish_p
+        self._counters = counters
+        self._first_s = -1.0
+
+    def step(self, detector: Detector, x: Features, time_s: float) -> Verdict | None:
+        """Score `x`, learn it, and answer with a verdict if it stands out and is to be believed."""
+        score = detector.score_one(x)
+        verdict = self.judge(score, time_s) if detector.ready else None
+        if verdict is not None:
+            verdict = msgspec.structs.replace(verdict, contributions=detector.explain_one(x))
+        detector.learn_one(x)
+        if detector.ready:
+            self.pot.learn(score)
+            self._counters["scored"] += 1
+        else:
+            self._counters["warming"] += 1
+        return verdict
+
+    def judge(self, score: float, time_s: float) -> Verdict | None:
+        """The verdict on a score, without learning it."""
+        if self._first_s < 0.0:
+            self._first_s = time_s
+        p_value = self.pot.p_value(score)
+        if p_value > self._publish_p:
+            return None
+        self._counters["published"] += 1
+        age_s = max(time_s - self._first_s, _LEAST_AGE_S)
+        return Verdict(score, p_value, p_value * self.pot.seen / age_s * _SECONDS_A_DAY, ())

@@ -1,0 +1,158 @@
+"""What the stages have in common: inputs, open ticks, and the order in which ticks close."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Generic, TypeVar
+
+from detectors.config import CoreSettings
+from detectors.events import Event
+from detectors.ledger import InputLedger
+from detectors.results import Evidence, Refusal
+from detectors.timing import BEGINNING_US, Watermark
+
+TickState = TypeVar("TickState")
+
+_REFUSED_FUTURE = "future"
+
+
+class Stage(Generic[TickState]):
+    """Takes events or frames in any order within the lateness, and gives its ticks back in order.
+
+    A subclass says what an empty tick is (`new_tick`), how events fold into one (`fold`), and what closing one gives (`close_tick`). Folding
+    must not depend on the order of events inside a tick: that, and nothing else, makes the output independent of batch sizes and interleaving.
+
+    Parameters
+    ----------
+    topics
+        Topics read, each with events.
+    sources
+        Stages upstream read through frames; they count as inputs of the watermark.
+    partition
+        The partition of all topics that this stage stands for.
+    settings
+        The settings of the core.
+    """
+
+    def __init__(self, topics: Sequence[str], sources: Sequence[str], partition: int, settings: CoreSettings) -> None:
+        self.inputs = tuple(topics)
+        self.partition = partition
+        self.settings = settings
+        self.counters: Counter[str] = Counter()
+        self.watermark = Watermark([*topics, *sources], settings.timing)
+        self.closed_us = BEGINNING_US
+        self.tick_us = settings.timing.tick_us
+        self._ledgers = {topic: InputLedger(topic, partition, settings.timing) for topic in topics}
+        self._open: dict[int, TickState] = {}
+        self._said_us = BEGINNING_US
+        self._said_at_us = -1
+
+    def push(self, topic: str, offsets: Sequence[int], events: Sequence[Event], now_us: int) -> list[Refusal]:
+        """Fold events of one topic partition, in offset order, into their ticks.
+
+        Returns
+        -------
+        list[Refusal]
+            Events too far ahead of their topic; `element` is the place in `events`.
+        """
+        ledger = self._ledgers[topic]
+        start = ledger.seen_of(offsets)
+        if start:
+            self.counters["duplicate"] += start
+        if start == len(events):
+            return []
+        refused, guard, tick_us = [], ledger.guard, self.tick_us
+        run_start, run_tick = start, -1
+        for index in range(start, len(events)):
+            timestamp = events[index].timestamp
+            if timestamp > guard.newest_us and not guard.accepts(timestamp):
+                ahead_s = (timestamp - guard.newest_us) / 1e6
+                message = f"expected a timestamp near the newest of the topic, {guard.newest_us}, found one {ahead_s:.0f} s ahead"
+                refused.append(Refusal(index, _REFUSED_FUTURE, f"{message} - at `$.timestamp`"))
+                tick = -1
+            else:
+                tick = timestamp // tick_us
+            if tick != run_tick:
+                if run_tick >= 0:
+                    self._take(topic, ledger, run_tick, events[run_start:index], offsets, run_start)
+                run_start, run_tick = index, tick
+        if run_tick >= 0:
+            self._take(topic, ledger, run_tick, events[run_start:], offsets, run_start)
+        ledger.read(offsets[-1])
+        if guard.newest_us != BEGINNING_US:
+            complete_us = guard.newest_us - self.settings.timing.lateness_us
+            self.watermark.observe(topic, complete_us, now_us, guard.newest_us)
+        return refused
+
+    def _take(
+        self, topic: str, ledger: InputLedger, tick: int, events: Sequence[Event], offsets: Sequence[int], first: int
+    ) -> None:
+        if self._is_closed(tick):
+            self.counters["late"] += len(events)
+            return
+        ledger.note(tick, offsets[first], offsets[first + len(events) - 1])
+        self.counters["events"] += len(events)
+        self.fold(topic, self.open_tick(tick), tick, events)
+
+    def open_tick(self, tick: int) -> TickState:
+        """The state of an open tick, made when it is not there."""
+        state = self._open.get(tick)
+        if state is None:
+            state = self._open[tick] = self.new_tick()
+        return state
+
+    def rest(self, topic: str, now_us: int) -> None:
+        """State that a topic partition has been read to its end."""
+        self.watermark.rest(topic, now_us)
+
+    def safe_offset(self, topic: str) -> int | None:
+        """Every record of `topic` below it is in a closed tick; None when nothing was read."""
+        return self._ledgers[topic].safe_offset
+
+    @property
+    def open_ticks(self) -> int:
+        """Ticks that wait for their end."""
+        return len(self._open)
+
+    def due_ticks(self, watermark_us: int) -> list[int]:
+        """Numbers of the open ticks that end at or before the watermark, in order."""
+        return sorted(tick for tick in self._open if (tick + 1) * self.tick_us <= watermark_us)
+
+    def close_until(self, watermark_us: int) -> None:
+        """Close every tick up to the watermark, in order; closing one may open later ones."""
+        while due := self.due_ticks(watermark_us):
+            for tick in due:
+                evidence = tuple(
+                    part for ledger in self._ledgers.values() if (part := ledger.close(tick)) is not None
+                )
+                self.counters["ticks"] += 1
+                self.close_tick(tick, self._open.pop(tick), evidence)
+                self.closed_us = max(self.closed_us, (tick + 1) * self.tick_us)
+        if watermark_us != BEGINNING_US:
+            self.closed_us = max(self.closed_us, watermark_us // self.tick_us * self.tick_us)
+
+    def must_speak(self, now_us: int, something: bool) -> bool:
+        """Whether a frame is due: ticks were closed, time has come on, or the silence has lasted half the idle time-out."""
+        waited = now_us - self._said_at_us >= self.settings.timing.idle_us // 2 or self._said_at_us < 0
+        if not (something or self.closed_us > self._said_us or waited):
+            return False
+        self._said_us, self._said_at_us = self.closed_us, now_us
+        return True
+
+    def last_tick_us(self) -> int:
+        """End of the last open tick, in microseconds."""
+        return (max(self._open) + 1) * self.tick_us if self._open else self.closed_us
+
+    def _is_closed(self, tick: int) -> bool:
+        return (tick + 1) * self.tick_us <= self.closed_us
+
+    def new_tick(self) -> TickState:
+        """An empty tick."""
+        raise NotImplementedError
+
+    def fold(self, topic: str, state: TickState, tick: int, events: Sequence[Event]) -> None:
+        """Fold events of one tick into its state, whatever their order."""
+        raise NotImplementedError
+
+    def close_tick(self, tick: int, state: TickState, evidence: tuple[Evidence, ...]) -> None:
+        """Take a closed tick; ticks come in order, each once."""
+        raise NotImplementedError

@@ -1,0 +1,156 @@
+"""All detectors of one symbol, and how their scores become signals."""
+
+from collections import Counter
+
+from detectors.base import Features
+from detectors.cancel_burst import CancelBurst
+from detectors.config import CoreSettings
+from detectors.features.book import book_features
+from detectors.features.market import CANCELS, FILLS, NOTIONAL_CENTS, PRESSURE, SymbolTick
+from detectors.ledger import EvidenceWindow
+from detectors.lockstep import Lockstep
+from detectors.results import Pattern, Scope, Signal
+from detectors.scorer import Scorer, Verdict
+from detectors.seeds import seed_of
+from detectors.thin_book import ThinBook
+from detectors.windows import SlidingCounts
+
+#: Names and lengths, in milliseconds, of the windows of cancel features.
+WINDOWS_MS = (("100ms", 100), ("1s", 1_000), ("10s", 10_000))
+_MOST_ACCOUNTS = 20
+
+
+def cancel_features(counts: list[int], sliding: list[tuple[str, list[int]]], time_s: float) -> Features:
+    """Features of `CancelBurst`: this tick's counts, and those of the sliding windows.
+
+    Examples
+    --------
+    >>> x = cancel_features([1, 8, 0, 0], [("1s", [3, 20, 1, 0]), ("10s", [9, 60, 1, 0])], time_s=5.0)
+    >>> x["cancels_100ms"], x["pressure_1s"], x["fills_10s"]
+    (1, 20, 1)
+    """
+    (name_1s, one), (name_10s, ten) = sliding
+    return {
+        "time_s": time_s,
+        "cancels_100ms": counts[CANCELS],
+        "pressure_100ms": counts[PRESSURE],
+        "fills_100ms": counts[FILLS],
+        f"cancels_{name_1s}": one[CANCELS],
+        f"pressure_{name_1s}": one[PRESSURE],
+        f"fills_{name_1s}": one[FILLS],
+        f"cancels_{name_10s}": ten[CANCELS],
+        f"pressure_{name_10s}": ten[PRESSURE],
+        f"fills_{name_10s}": ten[FILLS],
+    }
+
+
+class SymbolWatch:
+    """Cancel burst, lockstep and thin book of one symbol.
+
+    Parameters
+    ----------
+    symbol
+        Its name.
+    settings
+        The settings of the core.
+    counters
+        The stage's counters.
+    """
+
+    def __init__(self, symbol: str, settings: CoreSettings, counters: Counter[str]) -> None:
+        self.symbol = symbol
+        self._order_notional = settings.market.order_notional
+        self._tick_us = settings.timing.tick_us
+        half_life_s = settings.memory.half_life_s
+        self._cancel_burst = CancelBurst(half_life_s)
+        self._thin_book = ThinBook(seed_of("thin_book", symbol), half_life_s)
+        self._lockstep = Lockstep()
+        self._burst_scorer = Scorer(settings.calibration, counters)
+        self._thin_scorer = Scorer(settings.calibration, counters, prior_scale=0.5)
+        self._lockstep_scorer = Scorer(settings.calibration, counters, prior_scale=5.0, warm_up=60)
+        self._one = SlidingCounts(1_000_000 // self._tick_us, 4)
+        self._ten = SlidingCounts(10_000_000 // self._tick_us, 4)
+        self._second: dict[str, int] = {}
+
+    def close_tick(self, tick: int, state: SymbolTick, evidence: EvidenceWindow) -> list[Signal]:
+        """Score what one tick brought."""
+        time_s = (tick + 1) * self._tick_us / 1e6
+        signals: list[Signal] = []
+        if state.accounts or state.trades:
+            signals += self._judge_cancels(tick, time_s, state, evidence)
+        if state.book is not None:
+            x = book_features(state.book, self._order_notional)
+            x["time_s"] = time_s
+            verdict = self._thin_scorer.step(self._thin_book, x, time_s)
+            if verdict is not None:
+                missing = sum(max(part.expected - part.observed, 0.0) for part in verdict.contributions[:1])
+                signals.append(self._signal(tick, "thin_book", "thin_book", "symbol", verdict, (), missing, evidence))
+        return signals
+
+    def close_second(self, tick: int, evidence: EvidenceWindow) -> list[Signal]:
+        """Look for accounts in step, at the end of a second in which there were cancels."""
+        if not self._second:
+            return []
+        time_s = (tick + 1) * self._tick_us / 1e6
+        x: Features = {account: float(count) for account, count in self._second.items()}
+        x["time_s"] = float((tick + 1) * self._tick_us // 1_000_000 - 1)
+        self._second = {}
+        group = self._lockstep.group(x)
+        verdict = self._lockstep_scorer.step(self._lockstep, x, time_s)
+        if verdict is None or not group:
+            return []
+        notional = sum(self._ten.get(account)[NOTIONAL_CENTS] for account in group) / 100.0
+        return [self._signal(tick, "lockstep", "cancel_burst", "group", verdict, group, notional, evidence)]
+
+    def _judge_cancels(self, tick: int, time_s: float, state: SymbolTick, evidence: EvidenceWindow) -> list[Signal]:
+        total = [sum(counts[place] for counts in state.accounts.values()) for place in range(4)]
+        total[FILLS] = state.trades
+        for account, counts in state.accounts.items():
+            if counts[CANCELS]:
+                self._second[account] = self._second.get(account, 0) + counts[CANCELS]
+        self._one.add(tick, {self.symbol: total})
+        self._ten.add(tick, {self.symbol: total} | state.accounts)
+        sliding = [("1s", self._one.get(self.symbol)), ("10s", self._ten.get(self.symbol))]
+        x = cancel_features(total, sliding, time_s)
+        if not total[CANCELS]:
+            self._cancel_burst.learn_one(x)
+            return []
+        verdict = self._burst_scorer.step(self._cancel_burst, x, time_s)
+        if verdict is None:
+            return []
+        notional = sliding[1][1][NOTIONAL_CENTS] / 100.0
+        busiest = self._busiest(state)
+        return [self._signal(tick, "cancel_burst", "cancel_burst", "symbol", verdict, busiest, notional, evidence)]
+
+    def _busiest(self, state: SymbolTick) -> tuple[str, ...]:
+        """The accounts with at least a fifth of the last ten seconds' cancels, busiest first."""
+        everyone = self._ten.get(self.symbol)[CANCELS]
+        counts = sorted((-self._ten.get(account)[CANCELS], account) for account in state.accounts)
+        return tuple(account for count, account in counts[:_MOST_ACCOUNTS] if -count * 5 >= everyone)
+
+    def _signal(
+        self,
+        tick: int,
+        detector: str,
+        pattern: Pattern,
+        scope: Scope,
+        verdict: Verdict,
+        accounts: tuple[str, ...],
+        notional: float,
+        evidence: EvidenceWindow,
+    ) -> Signal:
+        return Signal(
+            timestamp=(tick + 1) * self._tick_us,
+            detector=detector,
+            pattern=pattern,
+            scope=scope,
+            entity=self.symbol,
+            symbol=self.symbol,
+            p_value=verdict.p_value,
+            per_day=verdict.per_day,
+            score=verdict.score,
+            contributions=verdict.contributions,
+            accounts=accounts[:_MOST_ACCOUNTS],
+            notional=notional,
+            evidence=evidence.merged(),
+        )
