@@ -1,0 +1,277 @@
+"""Bytes to events and back: typed decoding that never raises on what a producer may send.
+
+A record value is one JSON object or an array of them (a frame). Each element stands alone: a bad one is refused with a reason,
+and its neighbours are taken. Only a record that is no JSON array of separable elements is refused as a whole.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Literal, NamedTuple, TypeVar, cast
+
+import msgspec
+
+from detectors.errors import DecodeError
+from detectors.events import EVENT_TYPES, BookSnapshot, Event
+from detectors.results import ActivityFrame, Alert, Refusal, SignalFrame
+
+#: Why an element was refused; the label of the counter. `future` is made by the core, the others here.
+Reason = Literal["empty", "too_large", "malformed", "schema", "crossed_book", "future"]
+
+#: The `element` of a refusal that is about a record as a whole: one object, or a value that is no frame.
+WHOLE_RECORD = -1
+#: A frame with more bad elements than this is refused as a whole: one record must not turn into a flood of dead letters.
+MOST_REFUSALS = 1_000
+#: Messages quote what was found, which a producer may have made very long.
+LONGEST_MESSAGE = 500
+
+#: All that msgspec raises on hostile bytes: bad JSON or types, bad UTF-8, nesting deeper than the C stack may go.
+_DECODING_ERRORS = (msgspec.DecodeError, UnicodeError, RecursionError)
+# Possessive throughout, and an unclosed string runs to the end: one pass over any bytes, no backtracking.
+_STRING = rb'"(?:[^"\\]++|\\.?)*+"?'
+_BRACKETS = rb"[\[{]++|[\]}]++"
+_TO_NEXT_BRACKETS = re.compile(rb'(?:[^"\[\]{}]++|' + _STRING + rb")*+(" + _BRACKETS + rb")", re.DOTALL)
+_TO_NEXT_MARK = re.compile(rb'(?:[^",\[\]{}]++|' + _STRING + rb")*+(,|" + _BRACKETS + rb")", re.DOTALL)
+
+
+class RefusedElement(NamedTuple):
+    """An element (or a whole record) that was not taken: `raw` is what goes to the dead letters, unchanged."""
+
+    offset: int
+    element: int
+    reason: str
+    message: str
+    raw: bytes
+
+
+class Decoded(NamedTuple):
+    """What a batch of records held: events in order, the offset of each one's record, and what was refused."""
+
+    events: list[Event]
+    offsets: list[int]
+    refused: list[RefusedElement]
+
+
+class RecordDecoder:
+    """Decodes the record values of one topic.
+
+    Whatever the bytes are, `decode` returns: truncated JSON, bad UTF-8, nesting of any depth and numbers of any length come back
+    as refusals. A null or empty value is refused too (input topics are not compacted, so nobody deletes by key). An empty array
+    holds nothing and is taken. A frame with more than `MOST_REFUSALS` bad elements is refused as a whole.
+
+    Parameters
+    ----------
+    topic
+        An input topic; a key of `detectors.events.EVENT_TYPES`.
+    max_record_bytes
+        A longer value is refused unread.
+
+    Examples
+    --------
+    >>> decoder = RecordDecoder("latency")
+    >>> good = b'{"type":"latency","timestamp":5,"component":"gateway","latency_us":"80.5"}'
+    >>> decoded = decoder.decode([good, b'[{"timestamp":6}]'], [40, 41])
+    >>> [event.latency_us for event in decoded.events], decoded.offsets
+    ([80.5], [40])
+    >>> decoded.refused[0][:4]
+    (41, 0, 'schema', 'Object missing required field `component`')
+    """
+
+    def __init__(self, topic: str, max_record_bytes: int = 1_048_576) -> None:
+        kind = EVENT_TYPES[topic]
+        self.topic = topic
+        self.max_record_bytes = max_record_bytes
+        # Not strict: numbers may be sent as strings.
+        self._one = cast("Callable[[bytes], Event]", msgspec.json.Decoder(kind, strict=False).decode)
+        self._one_or_frame = cast(
+            "Callable[[bytes], Event | list[Event]]",
+            msgspec.json.Decoder(kind | list[kind], strict=False).decode,  # type: ignore[valid-type]
+        )
+        self._checks_books = kind is BookSnapshot
+
+    def decode(self, values: Sequence[bytes | None], offsets: Sequence[int]) -> Decoded:
+        """Decode record values, given with their offsets, in order."""
+        decoded = Decoded([], [], [])
+        take, at = decoded.events.append, decoded.offsets.append
+        one_or_frame, limit = self._one_or_frame, self.max_record_bytes
+        for value, offset in zip(values, offsets, strict=True):
+            if value and len(value) <= limit:
+                try:
+                    found = one_or_frame(value)
+                except _DECODING_ERRORS as error:
+                    self._salvage(value, offset, error, decoded)
+                    continue
+                if type(found) is list:
+                    decoded.events.extend(found)
+                    decoded.offsets.extend([offset] * len(found))
+                else:
+                    take(found)  # type: ignore[arg-type]
+                    at(offset)
+            else:
+                decoded.refused.append(self._refuse_unread(value or b"", offset))
+        return self._without_crossed_books(values, offsets, decoded) if self._checks_books else decoded
+
+    def _refuse_unread(self, value: bytes, offset: int) -> RefusedElement:
+        if not value:
+            return RefusedElement(offset, WHOLE_RECORD, "empty", "Expected a JSON object or array, got no bytes", value)
+        message = f"Expected at most {self.max_record_bytes} bytes, got {len(value)}"
+        return RefusedElement(offset, WHOLE_RECORD, "too_large", message, value)
+
+    def _salvage(self, value: bytes, offset: int, error: Exception, decoded: Decoded) -> None:
+        """Take the good elements of a record that failed, and refuse the others."""
+        elements = split_frame(value)
+        if elements is None:
+            decoded.refused.append(_refusal(offset, WHOLE_RECORD, error, value))
+            return
+        events: list[Event] = []
+        refused: list[RefusedElement] = []
+        for element, raw in enumerate(elements):
+            try:
+                events.append(self._one(raw))
+            except _DECODING_ERRORS as element_error:
+                refused.append(_refusal(offset, element, element_error, raw))
+                if len(refused) > MOST_REFUSALS:
+                    decoded.refused.append(_refusal(offset, WHOLE_RECORD, element_error, value))
+                    return
+        decoded.events.extend(events)
+        decoded.offsets.extend([offset] * len(events))
+        decoded.refused.extend(refused)
+
+    def _without_crossed_books(
+        self, values: Sequence[bytes | None], offsets: Sequence[int], decoded: Decoded
+    ) -> Decoded:
+        crossed = [index for index, book in enumerate(decoded.events) if _is_crossed(cast("BookSnapshot", book))]
+        if not crossed:
+            return decoded
+        refusals = [Refusal(index, "crossed_book", _crossing(decoded.events[index])) for index in crossed]
+        refused = decoded.refused + locate_refusals(refusals, values, offsets, decoded)
+        dropped = set(crossed)
+        kept = [index for index in range(len(decoded.events)) if index not in dropped]
+        return Decoded([decoded.events[i] for i in kept], [decoded.offsets[i] for i in kept], sorted(refused))
+
+
+def locate_refusals(
+    refusals: Sequence[Refusal], values: Sequence[bytes | None], offsets: Sequence[int], decoded: Decoded
+) -> list[RefusedElement]:
+    """Find the bytes of events that were refused after they had been decoded.
+
+    Parameters
+    ----------
+    refusals
+        `element` is an index into `decoded.events`, as the core gives it.
+    values, offsets
+        The batch that `decoded` was made of.
+    decoded
+        What `RecordDecoder.decode` returned for them.
+    """
+    value_at = dict(zip(offsets, values, strict=True))
+    refused_at: dict[int, set[int]] = {}
+    for refused in decoded.refused:
+        refused_at.setdefault(refused.offset, set()).add(refused.element)
+    return [_locate(refusal, value_at, refused_at, decoded.offsets) for refusal in refusals]
+
+
+def _locate(
+    refusal: Refusal, value_at: dict[int, bytes | None], refused_at: dict[int, set[int]], event_offsets: Sequence[int]
+) -> RefusedElement:
+    offset = event_offsets[refusal.element]
+    value = value_at[offset] or b""
+    elements = split_frame(value)
+    if elements is None:
+        return RefusedElement(offset, WHOLE_RECORD, refusal.reason, refusal.message, value)
+    before = refusal.element - event_offsets.index(offset)
+    taken = [element for element in range(len(elements)) if element not in refused_at.get(offset, ())]
+    element = taken[before]
+    return RefusedElement(offset, element, refusal.reason, refusal.message, elements[element])
+
+
+def split_frame(value: bytes) -> list[bytes] | None:
+    """Cut a JSON array into the bytes of its elements, without reading them; None when it is not one whole array.
+
+    Brackets are counted, not matched in kind, and depth costs no stack: an element may be broken or absurdly deep and its
+    neighbours still come out.
+
+    Examples
+    --------
+    >>> split_frame(b' [{"a": [1, 2]}, NaN, "x,y"] ')
+    [b'{"a": [1, 2]}', b'NaN', b'"x,y"']
+    >>> split_frame(b'[{"a": 1}'), split_frame(b'{"a": 1}'), split_frame(b'[ ]')
+    (None, None, [])
+    """
+    body = value.strip(b" \t\r\n")
+    if not body.startswith(b"["):
+        return None
+    elements: list[bytes] = []
+    depth, start, position = 1, 1, 1
+    while match := (_TO_NEXT_MARK if depth == 1 else _TO_NEXT_BRACKETS).match(body, position):
+        marks, position = match.group(1), match.end()
+        if marks == b",":
+            elements.append(body[start : position - 1].strip())
+            start = position
+        elif marks[0] in b"[{":
+            depth += len(marks)
+        elif len(marks) < depth:
+            depth -= len(marks)
+        else:
+            last = body[start : position - len(marks) + depth - 1].strip()
+            whole = position == len(body) and len(marks) == depth
+            return ([*elements, last] if last or elements else []) if whole else None
+    return None
+
+
+def _refusal(offset: int, element: int, error: Exception, raw: bytes) -> RefusedElement:
+    schema = isinstance(error, msgspec.ValidationError)
+    return RefusedElement(offset, element, "schema" if schema else "malformed", str(error)[:LONGEST_MESSAGE], raw)
+
+
+def _is_crossed(book: BookSnapshot) -> bool:
+    return bool(book.bids and book.asks) and book.bids[0][0] >= book.asks[0][0]
+
+
+def _crossing(event: Event) -> str:
+    book = cast("BookSnapshot", event)
+    return f"Expected best bid < best ask, got {book.bids[0][0]} >= {book.asks[0][0]} - at `$.bids[0]`"
+
+
+_Own = TypeVar("_Own", ActivityFrame, SignalFrame, Alert)
+
+_encode = msgspec.json.Encoder().encode
+_decode_activity = msgspec.json.Decoder(ActivityFrame).decode
+_decode_signals = msgspec.json.Decoder(SignalFrame).decode
+_decode_alert = msgspec.json.Decoder(Alert).decode
+
+
+def encode_event(event: Event) -> bytes:
+    """One event as a record value, with its `type`."""
+    return _encode(event)
+
+
+def encode_alert(alert: Alert) -> bytes:
+    """One revision of an alert as a record value."""
+    return _encode(alert)
+
+
+def encode_frame(frame: ActivityFrame | SignalFrame) -> bytes:
+    """A frame between stages as a record value."""
+    return _encode(frame)
+
+
+def decode_activity_frame(value: bytes) -> ActivityFrame:
+    """Read a record of `account-activity`; DecodeError when it is not one."""
+    return _decode_own(_decode_activity, value, "account-activity")
+
+
+def decode_signal_frame(value: bytes) -> SignalFrame:
+    """Read a record of `signals`; DecodeError when it is not one."""
+    return _decode_own(_decode_signals, value, "signals")
+
+
+def decode_alert(value: bytes) -> Alert:
+    """Read a record of `alerts`; DecodeError when it is not one."""
+    return _decode_own(_decode_alert, value, "alerts")
+
+
+def _decode_own(decode: Callable[[bytes], _Own], value: bytes, topic: str) -> _Own:
+    try:
+        return decode(value)
+    except _DECODING_ERRORS as error:
+        raise DecodeError(f"record of {topic}: {error}") from error

@@ -1,0 +1,42 @@
+"""What was refused, as records of the `dead-letters` topic that Kafka Connect's own tools can read."""
+
+from streams.codecs import RefusedElement
+
+#: Where in the way of a record it was refused: the core's reasons come after decoding.
+_STAGES = {"future": "TRANSFORMATION"}
+
+
+def dead_letter(topic: str, partition: int, refused: RefusedElement, app_id: str) -> tuple[bytes, list[tuple[str, bytes]]]:
+    """Make the value (the refused bytes, unchanged) and the headers of a dead letter.
+
+    Parameters
+    ----------
+    topic, partition
+        Where the record was read.
+    refused
+        What was refused, with its offset, element (-1: the record as a whole) and reason.
+    app_id
+        The application that refused it.
+
+    Examples
+    --------
+    >>> refused = RefusedElement(7, 2, "schema", "Expected `float` > 0.0 - at `$.price`", b'{"price":0}')
+    >>> value, headers = dead_letter("trades", 3, refused, "squall")
+    >>> value
+    b'{"price":0}'
+    >>> dict(headers)["__connect.errors.offset"], dict(headers)["squall.reason"]
+    (b'7', b'schema')
+    """
+    fields = {
+        "__connect.errors.topic": topic,
+        "__connect.errors.partition": str(partition),
+        "__connect.errors.offset": str(refused.offset),
+        "__connect.errors.connector.name": app_id,
+        "__connect.errors.stage": _STAGES.get(refused.reason, "VALUE_CONVERTER"),
+        "__connect.errors.class.name": "streams.codecs.RecordDecoder",
+        "__connect.errors.exception.class.name": "detectors.errors.DecodeError",
+        "__connect.errors.exception.message": refused.message,
+        "squall.reason": refused.reason,
+        "squall.element": str(refused.element),
+    }
+    return refused.raw, [(name, text.encode("utf-8", "backslashreplace")) for name, text in fields.items()]
