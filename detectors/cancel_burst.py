@@ -12,10 +12,10 @@ CANCEL_COSTS: tuple[tuple[int, int], ...] = ((5, 8), (10, 6), (15, 5), (45, 4), 
 #: Cost of a cancel whose order age is not known.
 UNKNOWN_AGE_COST = 4
 _COST_SHARE = 1.0 / 8
-#: Name and seconds of each window, and the names of its counts: cancels, age-weighted pressure, fills.
+#: Name and seconds (0: those of a tick) of each window, and the names of its counts: cancels, age-weighted pressure, fills.
 _WINDOWS = tuple(
     (name, seconds, f"cancels_{name}", f"pressure_{name}", f"fills_{name}")
-    for name, seconds in (("100ms", 0.1), ("1s", 1.0), ("10s", 10.0))
+    for name, seconds in (("tick", 0.0), ("1s", 1.0), ("10s", 10.0))
 )
 _PRIOR_COUNT = 0.5
 _PRIOR_EXPOSURE_S = 5.0
@@ -41,7 +41,7 @@ def cancel_cost(age_us: int) -> int:
 
 
 class CancelBurst(Detector):
-    """Counts of cancels, plain and age-weighted, in 0.1, 1 and 10 s against the entity's own forgetting rate.
+    """Counts of cancels, plain and age-weighted, in a tick, 1 and 10 s against the entity's own forgetting rate.
 
     The count in each window is tested against a negative binomial: a Poisson count whose rate is what this entity did over the last
     `half_life_s`, with the uncertainty of that. Cancels that go with fills (a busy market re-quotes) are expected: the count is reduced
@@ -57,20 +57,22 @@ class CancelBurst(Detector):
         Memory of the rate in seconds, > 0.
     grace_s
         Seconds between the first event and a score that is believed, >= 0.
+    tick_s
+        Length of a tick in seconds, > 0.
 
     Notes
     -----
-    Features: `time_s`, `cancels_100ms`, `cancels_1s`, `cancels_10s` (counts), `pressure_100ms`, `pressure_1s`, `pressure_10s`
-    (Kraken's units, 0 to 8 a cancel), `fills_100ms`, `fills_1s`, `fills_10s` (trades it took part in).
+    Features: `time_s`, `cancels_tick`, `cancels_1s`, `cancels_10s` (counts), `pressure_tick`, `pressure_1s`, `pressure_10s`
+    (Kraken's units, 0 to 8 a cancel), `fills_tick`, `fills_1s`, `fills_10s` (trades it took part in).
 
     Examples
     --------
     >>> burst = CancelBurst(grace_s=5.0)
     >>> for tick in range(300):
-    ...     x = {"time_s": tick / 10, "cancels_100ms": tick % 2, "cancels_1s": 5, "cancels_10s": 50}
+    ...     x = {"time_s": tick / 10, "cancels_tick": tick % 2, "cancels_1s": 5, "cancels_10s": 50}
     ...     burst.learn_one(x)
-    >>> calm = burst.score_one({"time_s": 30.0, "cancels_100ms": 1, "cancels_1s": 5, "cancels_10s": 50})
-    >>> wild = burst.score_one({"time_s": 30.0, "cancels_100ms": 30, "cancels_1s": 35, "cancels_10s": 80})
+    >>> calm = burst.score_one({"time_s": 30.0, "cancels_tick": 1, "cancels_1s": 5, "cancels_10s": 50})
+    >>> wild = burst.score_one({"time_s": 30.0, "cancels_tick": 30, "cancels_1s": 35, "cancels_10s": 80})
     >>> calm < 1 < 10 < wild
     True
 
@@ -82,9 +84,10 @@ class CancelBurst(Detector):
 
     name = "cancel_burst"
 
-    def __init__(self, half_life_s: float = 600.0, grace_s: float = 30.0) -> None:
+    def __init__(self, half_life_s: float = 600.0, grace_s: float = 30.0, tick_s: float = 0.1) -> None:
         self.half_life_s = half_life_s
         self.grace_s = grace_s
+        self.tick_s = tick_s
         self._cancels = 0.0
         self._cost = 0.0
         self._fills = 0.0
@@ -103,15 +106,15 @@ class CancelBurst(Detector):
         return self._most_surprise(x) / (_HABIT_FLOOR + self._habit)
 
     def learn_one(self, x: Features) -> None:
-        """Add the last tick (`*_100ms`) to the rates, at most four deviations above what was expected."""
+        """Add the last tick (`*_tick`) to the rates, at most four deviations above what was expected."""
         most = self._most_surprise(x)
         self._habit += _HABIT_WEIGHT * (min(most, 3.0 * (self._habit + _HABIT_FLOOR)) - self._habit)
         time_s = x.get("time_s", 0.0)
         fade, exposure_s = self._fade(time_s)
         cancels, cost = self._cancels * fade, self._cost * fade
-        self._cancels = cancels + _bounded(x.get("cancels_100ms", 0.0), cancels, exposure_s)
-        self._cost = cost + _bounded(x.get("pressure_100ms", 0.0) * _COST_SHARE, cost, exposure_s)
-        self._fills = self._fills * fade + max(x.get("fills_100ms", 0.0), 0.0)
+        self._cancels = cancels + _bounded(x.get("cancels_tick", 0.0), cancels, exposure_s, self.tick_s)
+        self._cost = cost + _bounded(x.get("pressure_tick", 0.0) * _COST_SHARE, cost, exposure_s, self.tick_s)
+        self._fills = self._fills * fade + max(x.get("fills_tick", 0.0), 0.0)
         self._exposure_s = exposure_s
         if self._born_s < 0.0:
             self._born_s = time_s
@@ -122,7 +125,8 @@ class CancelBurst(Detector):
         fade, exposure_s = self._fade(x.get("time_s", 0.0))
         exposure_s += _PRIOR_EXPOSURE_S
         parts: list[tuple[float, str, float, float, str]] = []
-        for name, seconds, cancels_key, cost_key, fills_key in _WINDOWS:
+        for _, length_s, cancels_key, cost_key, fills_key in _WINDOWS:
+            seconds = length_s or self.tick_s
             left = self._unexplained(x, cancels_key, fills_key, seconds, fade, exposure_s)
             for label, key, unit, weight, total in (
                 ("cancels", cancels_key, "cancels", 1.0, self._cancels),
@@ -132,7 +136,7 @@ class CancelBurst(Detector):
                 decades = surprise(seen * weight * left, shape, exposure_s, seconds)
                 if decades > 0.0:
                     expected = round(shape / exposure_s * seconds / weight, 4)
-                    parts.append((decades, f"{label} in {name}", seen, expected, unit))
+                    parts.append((decades, f"{label} in {length_s or self.tick_s:g} s", seen, expected, unit))
         parts.sort(key=lambda part: (-part[0], part[1]))
         whole = sum(part[0] for part in parts)
         return tuple(
@@ -145,7 +149,8 @@ class CancelBurst(Detector):
         exposure_s += _PRIOR_EXPOSURE_S
         cancels_shape, cost_shape = self._cancels * fade + _PRIOR_COUNT, self._cost * fade + _PRIOR_COUNT
         most = 0.0
-        for _, seconds, cancels_key, cost_key, fills_key in _WINDOWS:
+        for _, length_s, cancels_key, cost_key, fills_key in _WINDOWS:
+            seconds = length_s or self.tick_s
             count = x.get(cancels_key, 0.0)
             cost = x.get(cost_key, 0.0) * _COST_SHARE
             burst = count > 1.0 and count * exposure_s > cancels_shape * seconds
@@ -191,7 +196,7 @@ class CancelBurst(Detector):
         self._time_s, self._born_s, self._habit = state["rates"][4:]
 
 
-def _bounded(count: float, total: float, exposure_s: float) -> float:
+def _bounded(count: float, total: float, exposure_s: float, tick_s: float) -> float:
     """The part of a tick's count that is learned: at most four deviations above the expected count, plus one."""
-    expected = 0.1 * (total + _PRIOR_COUNT) / (exposure_s + _PRIOR_EXPOSURE_S)
+    expected = tick_s * (total + _PRIOR_COUNT) / (exposure_s + _PRIOR_EXPOSURE_S)
     return min(max(count, 0.0), 1.0 + expected + _LEARN_DEVIATIONS * math.sqrt(expected))

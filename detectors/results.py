@@ -92,14 +92,18 @@ class Activity(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class LeverageMove(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What the accounts of one partition did to their leverage on one symbol in one tick; parts add up over partitions."""
+    """What the accounts of one partition did to their leverage on one symbol in one tick; parts add up over partitions.
+
+    Whole numbers, so that they add up alike in any order: millionths of a doubling of leverage gained, hundredths of notional (its
+    change, and that of the part near liquidation).
+    """
 
     symbol: str
     changes: int
     raises: int
-    log_increase: float
-    notional_change: float
-    near_notional_change: float
+    doublings_micro: int
+    notional_cents: int
+    near_cents: int
     accounts: tuple[str, ...]
 
 

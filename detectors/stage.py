@@ -1,5 +1,6 @@
 """What the stages have in common: inputs, open ticks, and the order in which ticks close."""
 
+import heapq
 from collections import Counter
 from collections.abc import Sequence
 from typing import Generic, TypeVar
@@ -43,6 +44,7 @@ class Stage(Generic[TickState]):
         self.tick_us = settings.timing.tick_us
         self._ledgers = {topic: InputLedger(topic, partition, settings.timing) for topic in topics}
         self._open: dict[int, TickState] = {}
+        self._order: list[int] = []
         self._said_us = BEGINNING_US
         self._said_at_us = -1
 
@@ -98,6 +100,7 @@ class Stage(Generic[TickState]):
         state = self._open.get(tick)
         if state is None:
             state = self._open[tick] = self.new_tick()
+            heapq.heappush(self._order, tick)
         return state
 
     def rest(self, topic: str, now_us: int) -> None:
@@ -113,20 +116,14 @@ class Stage(Generic[TickState]):
         """Ticks that wait for their end."""
         return len(self._open)
 
-    def due_ticks(self, watermark_us: int) -> list[int]:
-        """Numbers of the open ticks that end at or before the watermark, in order."""
-        return sorted(tick for tick in self._open if (tick + 1) * self.tick_us <= watermark_us)
-
     def close_until(self, watermark_us: int) -> None:
         """Close every tick up to the watermark, in order; closing one may open later ones."""
-        while due := self.due_ticks(watermark_us):
-            for tick in due:
-                evidence = tuple(
-                    part for ledger in self._ledgers.values() if (part := ledger.close(tick)) is not None
-                )
-                self.counters["ticks"] += 1
-                self.close_tick(tick, self._open.pop(tick), evidence)
-                self.closed_us = max(self.closed_us, (tick + 1) * self.tick_us)
+        while self._order and (self._order[0] + 1) * self.tick_us <= watermark_us:
+            tick = heapq.heappop(self._order)
+            parts = [ledger.close(tick) for ledger in self._ledgers.values()]
+            self.counters["ticks"] += 1
+            self.closed_us = max(self.closed_us, (tick + 1) * self.tick_us)
+            self.close_tick(tick, self._open.pop(tick), tuple(part for part in parts if part is not None))
         if watermark_us != BEGINNING_US:
             self.closed_us = max(self.closed_us, watermark_us // self.tick_us * self.tick_us)
 
@@ -140,7 +137,7 @@ class Stage(Generic[TickState]):
 
     def last_tick_us(self) -> int:
         """End of the last open tick, in microseconds."""
-        return (max(self._open) + 1) * self.tick_us if self._open else self.closed_us
+        return (max(self._order) + 1) * self.tick_us if self._order else self.closed_us
 
     def _is_closed(self, tick: int) -> bool:
         return (tick + 1) * self.tick_us <= self.closed_us

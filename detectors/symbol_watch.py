@@ -15,32 +15,29 @@ from detectors.seeds import seed_of
 from detectors.thin_book import ThinBook
 from detectors.windows import SlidingCounts
 
-#: Names and lengths, in milliseconds, of the windows of cancel features.
-WINDOWS_MS = (("100ms", 100), ("1s", 1_000), ("10s", 10_000))
 _MOST_ACCOUNTS = 20
 
 
-def cancel_features(counts: list[int], sliding: list[tuple[str, list[int]]], time_s: float) -> Features:
-    """Features of `CancelBurst`: this tick's counts, and those of the sliding windows.
+def cancel_features(tick: list[int], one: list[int], ten: list[int], time_s: float) -> Features:
+    """Features of `CancelBurst`: the counts of this tick, of the last second, and of the last ten.
 
     Examples
     --------
-    >>> x = cancel_features([1, 8, 0, 0], [("1s", [3, 20, 1, 0]), ("10s", [9, 60, 1, 0])], time_s=5.0)
-    >>> x["cancels_100ms"], x["pressure_1s"], x["fills_10s"]
+    >>> x = cancel_features([1, 8, 0, 0], [3, 20, 1, 0], [9, 60, 1, 0], time_s=5.0)
+    >>> x["cancels_tick"], x["pressure_1s"], x["fills_10s"]
     (1, 20, 1)
     """
-    (name_1s, one), (name_10s, ten) = sliding
     return {
         "time_s": time_s,
-        "cancels_100ms": counts[CANCELS],
-        "pressure_100ms": counts[PRESSURE],
-        "fills_100ms": counts[FILLS],
-        f"cancels_{name_1s}": one[CANCELS],
-        f"pressure_{name_1s}": one[PRESSURE],
-        f"fills_{name_1s}": one[FILLS],
-        f"cancels_{name_10s}": ten[CANCELS],
-        f"pressure_{name_10s}": ten[PRESSURE],
-        f"fills_{name_10s}": ten[FILLS],
+        "cancels_tick": tick[CANCELS],
+        "pressure_tick": tick[PRESSURE],
+        "fills_tick": tick[FILLS],
+        "cancels_1s": one[CANCELS],
+        "pressure_1s": one[PRESSURE],
+        "fills_1s": one[FILLS],
+        "cancels_10s": ten[CANCELS],
+        "pressure_10s": ten[PRESSURE],
+        "fills_10s": ten[FILLS],
     }
 
 
@@ -62,7 +59,7 @@ class SymbolWatch:
         self._order_notional = settings.market.order_notional
         self._tick_us = settings.timing.tick_us
         half_life_s = settings.memory.half_life_s
-        self._cancel_burst = CancelBurst(half_life_s)
+        self._cancel_burst = CancelBurst(half_life_s, tick_s=self._tick_us / 1e6)
         self._thin_book = ThinBook(seed_of("thin_book", symbol), half_life_s)
         self._lockstep = Lockstep()
         self._burst_scorer = Scorer(settings.calibration, counters)
@@ -70,6 +67,7 @@ class SymbolWatch:
         self._lockstep_scorer = Scorer(settings.calibration, counters, prior_scale=5.0, warm_up=60)
         self._one = SlidingCounts(1_000_000 // self._tick_us, 4)
         self._ten = SlidingCounts(10_000_000 // self._tick_us, 4)
+        self._ten_of_account = SlidingCounts(10_000_000 // self._tick_us, 4)
         self._second: dict[str, int] = {}
 
     def close_tick(self, tick: int, state: SymbolTick, evidence: EvidenceWindow) -> list[Signal]:
@@ -99,7 +97,7 @@ class SymbolWatch:
         verdict = self._lockstep_scorer.step(self._lockstep, x, time_s)
         if verdict is None or not group:
             return []
-        notional = sum(self._ten.get(account)[NOTIONAL_CENTS] for account in group) / 100.0
+        notional = sum(self._ten_of_account.get(account)[NOTIONAL_CENTS] for account in group) / 100.0
         return [self._signal(tick, "lockstep", "cancel_burst", "group", verdict, group, notional, evidence)]
 
     def _judge_cancels(self, tick: int, time_s: float, state: SymbolTick, evidence: EvidenceWindow) -> list[Signal]:
@@ -109,23 +107,24 @@ class SymbolWatch:
             if counts[CANCELS]:
                 self._second[account] = self._second.get(account, 0) + counts[CANCELS]
         self._one.add(tick, {self.symbol: total})
-        self._ten.add(tick, {self.symbol: total} | state.accounts)
-        sliding = [("1s", self._one.get(self.symbol)), ("10s", self._ten.get(self.symbol))]
-        x = cancel_features(total, sliding, time_s)
+        self._ten.add(tick, {self.symbol: total})
+        self._ten_of_account.add(tick, state.accounts)
+        ten = self._ten.get(self.symbol)
+        x = cancel_features(total, self._one.get(self.symbol), ten, time_s)
         if not total[CANCELS]:
             self._cancel_burst.learn_one(x)
             return []
         verdict = self._burst_scorer.step(self._cancel_burst, x, time_s)
         if verdict is None:
             return []
-        notional = sliding[1][1][NOTIONAL_CENTS] / 100.0
+        notional = ten[NOTIONAL_CENTS] / 100.0
         busiest = self._busiest(state)
         return [self._signal(tick, "cancel_burst", "cancel_burst", "symbol", verdict, busiest, notional, evidence)]
 
     def _busiest(self, state: SymbolTick) -> tuple[str, ...]:
         """The accounts with at least a fifth of the last ten seconds' cancels, busiest first."""
         everyone = self._ten.get(self.symbol)[CANCELS]
-        counts = sorted((-self._ten.get(account)[CANCELS], account) for account in state.accounts)
+        counts = sorted((-self._ten_of_account.get(account)[CANCELS], account) for account in state.accounts)
         return tuple(account for count, account in counts[:_MOST_ACCOUNTS] if -count * 5 >= everyone)
 
     def _signal(

@@ -65,6 +65,12 @@ class Watermark:
                 other.heard_us = now_us
         state.resting_since_us = None
 
+    def arrive(self, name: str, complete_us: int, now_us: int) -> None:
+        """State how far `name` is complete, without waking the others: it says so while it is at rest."""
+        state = self._inputs[name]
+        if complete_us > state.complete_us:
+            self.observe(name, complete_us, now_us)
+
     def rest(self, name: str, now_us: int) -> None:
         """State that `name` has been read to its end and has nothing more for now."""
         state = self._inputs[name]

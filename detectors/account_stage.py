@@ -1,0 +1,123 @@
+"""The account stage: everything that is keyed by account."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from detectors.account_watch import AccountWatch
+from detectors.config import CoreSettings
+from detectors.events import Event, LeverageChange
+from detectors.leverage_watch import LeverageWatch
+from detectors.ledger import EvidenceWindow, InputLedger
+from detectors.results import ActivityFrame, Evidence, SignalFrame, SignalTick
+from detectors.stage import Stage
+
+ACTIVITY = "account-activity"
+_EVIDENCE_S = 10
+
+
+class AccountTick:
+    """One partition's accounts in one tick."""
+
+    __slots__ = ("accounts", "evidence", "leverage")
+
+    def __init__(self) -> None:
+        self.accounts: dict[str, dict[str, list[int]]] = {}
+        self.evidence: list[Evidence] = []
+        self.leverage: list[LeverageChange] = []
+
+
+class AccountStage(Stage[AccountTick]):
+    """Leverage changes and account activity of one partition to signals about accounts, and to leverage moves of symbols.
+
+    Parameters
+    ----------
+    partition
+        The partition it stands for.
+    partitions
+        Partitions of the market stage, each a source of activity.
+    settings
+        The settings of the core.
+    """
+
+    name = "account"
+
+    def __init__(self, partition: int, partitions: int, settings: CoreSettings) -> None:
+        sources = [f"market/{source}" for source in range(partitions)]
+        super().__init__(("leverage",), sources, partition, settings)
+        self.source = f"{self.name}/{partition}"
+        self._frames = InputLedger(ACTIVITY, partition, settings.timing)
+        self._last_tick: dict[str, int] = {}
+        self._accounts = AccountWatch(settings, self.counters)
+        self._leverage = LeverageWatch(settings, self.counters)
+        self._evidence = EvidenceWindow(_EVIDENCE_S * 1_000_000 // self.tick_us)
+        self._said: list[SignalTick] = []
+
+    def push_frame(self, frame: ActivityFrame, offset: int, now_us: int) -> None:
+        """Fold what one market stage handed on; ticks of a source that came before (its worker began again) are skipped."""
+        last = self._last_tick.get(frame.source, -1)
+        for tick, evidence, rows in frame.ticks:
+            if tick <= last:
+                self.counters["duplicate_frame_ticks"] += 1
+            elif self._is_closed(tick):
+                self.counters["late"] += len(rows)
+            else:
+                self._fold_rows(self.open_tick(tick), evidence, rows)
+                self._frames.note(tick, offset, offset)
+        if frame.ticks:
+            self._last_tick[frame.source] = max(last, frame.ticks[-1][0])
+        self._frames.read(offset)
+        if frame.at_rest:
+            self.watermark.arrive(frame.source, frame.closed_us, now_us)
+            self.watermark.rest(frame.source, now_us)
+        else:
+            self.watermark.observe(frame.source, frame.closed_us, now_us)
+
+    def poll(self, now_us: int) -> SignalFrame | None:
+        """Close what the watermark allows, and say what came of it; None when there is nothing to say."""
+        self.close_until(self.watermark.value(now_us))
+        if not self.must_speak(now_us, bool(self._said)):
+            return None
+        return self._speak(self.watermark.at_rest(now_us) and not self._open)
+
+    def flush(self) -> SignalFrame:
+        """Close everything: the input has ended."""
+        self.close_until(self.last_tick_us())
+        return self._speak(at_rest=True)
+
+    def safe_offset(self, topic: str) -> int | None:
+        """Every record of `topic` below it is in a closed tick; None when nothing was read."""
+        return self._frames.safe_offset if topic == ACTIVITY else super().safe_offset(topic)
+
+    def new_tick(self) -> AccountTick:
+        """An empty tick."""
+        return AccountTick()
+
+    def fold(self, topic: str, state: AccountTick, tick: int, events: Sequence[Event]) -> None:
+        """Keep leverage changes until the tick closes: their order matters, and is made there."""
+        changes: Any = events
+        state.leverage.extend(changes)
+
+    def close_tick(self, tick: int, state: AccountTick, evidence: tuple[Evidence, ...]) -> None:
+        """Judge the accounts of a tick."""
+        self._frames.close(tick)
+        self._evidence.add(tick, (*sorted(state.evidence), *evidence))
+        signals = self._accounts.close_tick(tick, state.accounts, self._evidence)
+        moves, jumps = self._leverage.close_tick(tick, state.leverage, self._evidence)
+        if signals or moves or jumps:
+            self._said.append(SignalTick(tick, (*signals, *jumps), moves, evidence if moves else ()))
+
+    @staticmethod
+    def _fold_rows(state: AccountTick, evidence: tuple[Evidence, ...], rows: Sequence[Any]) -> None:
+        accounts = state.accounts
+        for row in rows:
+            counts = [row.cancels, row.pressure, row.fills, row.notional_cents]
+            symbols = accounts.get(row.account)
+            if symbols is None:
+                accounts[row.account] = {row.symbol: counts}
+            else:
+                symbols[row.symbol] = counts
+        state.evidence.extend(evidence)
+
+    def _speak(self, at_rest: bool) -> SignalFrame:
+        ticks, self._said = tuple(self._said), []
+        return SignalFrame(self.source, self.closed_us, at_rest, ticks)

@@ -1,0 +1,144 @@
+"""Leverage of accounts: jumps of single ones, and what a partition's accounts did to each symbol."""
+
+import math
+from collections import Counter
+
+from detectors.config import CoreSettings
+from detectors.events import LeverageChange
+from detectors.ledger import EvidenceWindow
+from detectors.leverage_jump import LeverageJump
+from detectors.results import LeverageMove, Signal
+from detectors.scorer import Scorer
+
+_MOST_ACCOUNTS = 20
+
+
+class _Standing:
+    """What an account last was on one symbol."""
+
+    __slots__ = ("leverage", "near_cents", "notional_cents")
+
+    def __init__(self) -> None:
+        self.leverage = 0.0
+        self.notional_cents = 0
+        self.near_cents = 0
+
+
+class _Move:
+    __slots__ = ("accounts", "changes", "doublings_micro", "near_cents", "notional_cents", "raises")
+
+    def __init__(self) -> None:
+        self.changes = 0
+        self.raises = 0
+        self.doublings_micro = 0
+        self.notional_cents = 0
+        self.near_cents = 0
+        self.accounts: dict[str, int] = {}
+
+
+class LeverageWatch:
+    """Follows the leverage of each account on each symbol.
+
+    A position is *near liquidation* when the price move that would liquidate it, `1 / leverage - maintenance_margin`, is at most
+    `near_liquidation`. Notional is position times entry price; an account that sends neither counts without notional.
+
+    Parameters
+    ----------
+    settings
+        The settings of the core.
+    counters
+        The stage's counters.
+    """
+
+    def __init__(self, settings: CoreSettings, counters: Counter[str]) -> None:
+        self._tick_us = settings.timing.tick_us
+        self._market = settings.market
+        self._max_accounts = settings.memory.max_accounts
+        self._counters = counters
+        self._standings: dict[tuple[str, str], _Standing] = {}
+        self._jumps: dict[str, LeverageJump] = {}
+        self._scorer = Scorer(settings.calibration, counters)
+
+    def close_tick(
+        self, tick: int, changes: list[LeverageChange], evidence: EvidenceWindow
+    ) -> tuple[tuple[LeverageMove, ...], list[Signal]]:
+        """Take the changes of one tick in order of time; what they add up to by symbol, and the jumps that stand out."""
+        moves: dict[str, _Move] = {}
+        signals: list[Signal] = []
+        for change in sorted(changes, key=_order):
+            signal = self._take(tick, change, moves.setdefault(change.symbol, _Move()), evidence)
+            if signal is not None:
+                signals.append(signal)
+        return tuple(_result(symbol, moves[symbol]) for symbol in sorted(moves)), signals
+
+    def _take(self, tick: int, change: LeverageChange, move: _Move, evidence: EvidenceWindow) -> Signal | None:
+        standing = self._standing(change)
+        before = change.prev_leverage or standing.leverage
+        log_change = math.log(change.leverage / before) if before > 0.0 else 0.0
+        notional_cents = int(abs(change.position) * (change.entry_price or 0.0) * 100.0)
+        distance = 1.0 / change.leverage - self._market.maintenance_margin
+        near_cents = notional_cents if distance <= self._market.near_liquidation else 0
+        move.changes += 1
+        if log_change > 0.0:
+            move.raises += 1
+            move.doublings_micro += int(log_change / math.log(2.0) * 1e6)
+            move.accounts[change.account] = move.accounts.get(change.account, 0) + int(log_change * 1e6)
+        move.notional_cents += notional_cents - standing.notional_cents
+        move.near_cents += near_cents - standing.near_cents
+        standing.leverage, standing.notional_cents, standing.near_cents = change.leverage, notional_cents, near_cents
+        return self._jump(tick, change, log_change, notional_cents, evidence)
+
+    def _jump(
+        self, tick: int, change: LeverageChange, log_change: float, notional_cents: int, evidence: EvidenceWindow
+    ) -> Signal | None:
+        detector = self._jumps.pop(change.account, None) or LeverageJump()
+        if len(self._jumps) >= self._max_accounts:
+            del self._jumps[next(iter(self._jumps))]
+            self._counters["evicted_accounts"] += 1
+        self._jumps[change.account] = detector
+        time_s = (tick + 1) * self._tick_us / 1e6
+        x = {"log_change": log_change, "leverage": change.leverage}
+        verdict = self._scorer.step(detector, x, time_s)
+        if verdict is None:
+            return None
+        return Signal(
+            timestamp=(tick + 1) * self._tick_us,
+            detector="leverage_jump",
+            pattern="leverage_spike",
+            scope="account",
+            entity=change.account,
+            symbol=change.symbol,
+            p_value=verdict.p_value,
+            per_day=verdict.per_day,
+            score=verdict.score,
+            contributions=verdict.contributions,
+            accounts=(change.account,),
+            notional=notional_cents / 100.0,
+            evidence=evidence.merged(),
+        )
+
+    def _standing(self, change: LeverageChange) -> _Standing:
+        key = (change.account, change.symbol)
+        standing = self._standings.pop(key, None) or _Standing()
+        if len(self._standings) >= self._max_accounts:
+            del self._standings[next(iter(self._standings))]
+            self._counters["evicted_positions"] += 1
+        self._standings[key] = standing
+        return standing
+
+
+def _order(change: LeverageChange) -> tuple[int, str, str, float, float]:
+    return change.timestamp, change.account, change.symbol, change.leverage, change.position
+
+
+def _result(symbol: str, move: _Move) -> LeverageMove:
+    raisers = sorted(move.accounts, key=lambda account: (-move.accounts[account], account))[:_MOST_ACCOUNTS]
+    return LeverageMove(
+        symbol=symbol,
+        changes=move.changes,
+        raises=move.raises,
+        doublings_micro=move.doublings_micro,
+        notional_cents=move.notional_cents,
+        near_cents=move.near_cents,
+        accounts=tuple(raisers),
+    )
