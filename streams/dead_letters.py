@@ -6,7 +6,9 @@ from streams.codecs import RefusedElement
 _STAGES = {"future": "TRANSFORMATION"}
 
 
-def dead_letter(topic: str, partition: int, refused: RefusedElement, app_id: str) -> tuple[bytes, list[tuple[str, bytes]]]:
+def dead_letter(
+    topic: str, partition: int, refused: RefusedElement, app_id: str
+) -> tuple[bytes, list[tuple[str, bytes]]]:
     """Make the value (the refused bytes, unchanged) and the headers of a dead letter.
 
     Parameters

@@ -105,7 +105,15 @@ def test_a_bad_record_is_refused_with_its_reason_and_unchanged(value: bytes | No
 
 @pytest.mark.parametrize(
     "bad",
-    [trade(price=0), trade(price=float("nan")), b"[[[" + b"[" * 50_000 + b"]" * 50_003, b'{"a" 1}', b'"]"', b"", b'{"x":"\xff"'],
+    [
+        trade(price=0),
+        trade(price=float("nan")),
+        b"[[[" + b"[" * 50_000 + b"]" * 50_003,
+        b'{"a" 1}',
+        b'"]"',
+        b"",
+        b'{"x":"\xff"',
+    ],
 )
 def test_a_bad_element_of_a_frame_leaves_its_neighbours_alone(bad: bytes) -> None:
     balanced = bad if bad.count(b"{") == bad.count(b"}") else bad + b"}"
@@ -146,11 +154,17 @@ def test_what_the_core_refuses_is_found_again_in_its_record() -> None:
     assert found == [(1, WHOLE_RECORD, "future", "ahead", GOOD), (2, 2, "future", "ahead", trade(price=2))]
 
 
-@given(st.lists(st.one_of(st.none(), st.binary(max_size=60), st.text(alphabet='[]{}",:\\ 1ae', max_size=40).map(str.encode))))
+@given(
+    st.lists(
+        st.one_of(st.none(), st.binary(max_size=60), st.text(alphabet='[]{}",:\\ 1ae', max_size=40).map(str.encode))
+    )
+)
 def test_random_bytes_never_escape_and_every_record_is_accounted_for(values: list[bytes | None]) -> None:
     decoded = RecordDecoder("books").decode(values, range(len(values)))
     empty_frames = {i for i, value in enumerate(values) if split_frame(value or b"") == []}
-    assert {*decoded.offsets, *(refused.offset for refused in decoded.refused)} == set(range(len(values))) - empty_frames
+    assert {*decoded.offsets, *(refused.offset for refused in decoded.refused)} == set(
+        range(len(values))
+    ) - empty_frames
 
 
 @given(st.sampled_from(sorted(EVENTS)), st.integers(0, 400), st.binary(max_size=4), st.integers(0, 6))
@@ -171,7 +185,9 @@ def test_cutting_a_frame_gives_the_bytes_of_its_elements(elements: list[Any]) ->
         assert [json.loads(raw) for raw in cut] == elements
 
 
-@pytest.mark.parametrize("value", [b"[" * 1_000_000, b'["' * 300_000, b'["' + b'\\"' * 400_000, b'["' + b"\\" * 400_001])
+@pytest.mark.parametrize(
+    "value", [b"[" * 1_000_000, b'["' * 300_000, b'["' + b'\\"' * 400_000, b'["' + b"\\" * 400_001]
+)
 @pytest.mark.timeout(5)
 def test_cutting_hostile_bytes_takes_one_pass(value: bytes) -> None:
     assert split_frame(value) is None

@@ -1,0 +1,310 @@
+"""Every topic that Squall reads or writes: its key, its partitions, how long it is kept; and how to make them on a broker."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+import msgspec
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.partitioner import murmur2
+
+from detectors.errors import BrokerError, ConfigError
+from detectors.events import EVENT_TYPES, KEY_FIELD
+from detectors.results import ActivityFrame, Alert, SignalFrame
+
+_HOUR_MS = 3_600_000
+_DAY_MS = 24 * _HOUR_MS
+#: A broker answers to a new topic soon, but not at once.
+_CREATION_DEADLINE_S = 30.0
+#: Keys whose partition is remembered: symbols and the busiest accounts; a flood of made-up keys cannot take more memory.
+_REMEMBERED_KEYS = 65_536
+
+ACCOUNT_ACTIVITY = "account-activity"
+SIGNALS = "signals"
+ALERTS = "alerts"
+RATE_LIMITS = "rate-limits"
+GUARDRAILS = "guardrails"
+DEAD_LETTERS = "dead-letters"
+OVERRIDES = "overrides"
+FEEDBACK = "feedback"
+LIMIT_ACKS = "limit-acks"
+SNAPSHOTS = "snapshots"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topic:
+    """What one topic is.
+
+    Parameters
+    ----------
+    name, what
+        Its name on the broker, and what it carries, for people.
+    role
+        `input` is read from the exchange or operators, `internal` passes between stages, `output` is for others.
+    key
+        The fields that its key is made of.
+    partitioned
+        Whether it has as many partitions as the settings say (co-partitioned topics), or one.
+    cleanup, retention_ms
+        Kafka's `cleanup.policy`, and `retention.ms` where it deletes by age.
+    payload
+        The type of its values where it stands fast.
+    """
+
+    name: str
+    what: str
+    role: Literal["input", "internal", "output"]
+    key: str
+    partitioned: bool
+    cleanup: Literal["delete", "compact", "compact,delete"]
+    retention_ms: int | None
+    payload: type[msgspec.Struct] | None = None
+
+    def partitions(self, partitions: int) -> int:
+        """How many partitions it has when co-partitioned topics have `partitions`."""
+        return partitions if self.partitioned else 1
+
+    @property
+    def configuration(self) -> dict[str, str]:
+        """The topic's own settings on the broker."""
+        kept = {} if self.retention_ms is None else {"retention.ms": str(self.retention_ms)}
+        return {"cleanup.policy": self.cleanup, **kept}
+
+
+def _market_data(name: str, what: str) -> Topic:
+    return Topic(
+        name=name,
+        what=what,
+        role="input",
+        key=KEY_FIELD[name],
+        partitioned=True,
+        cleanup="delete",
+        retention_ms=3 * _DAY_MS,
+        payload=EVENT_TYPES[name],
+    )
+
+
+TOPICS: dict[str, Topic] = {
+    topic.name: topic
+    for topic in (
+        _market_data("trades", "Trades; a main stream."),
+        _market_data("cancels", "Orders taken back; a main stream."),
+        _market_data("leverage", "Changes of an account's leverage; a main stream."),
+        _market_data("books", "Order book snapshots; a main stream."),
+        _market_data("tickers", "Mark, index, funding and open interest; optional."),
+        _market_data("liquidations", "Positions closed by force; optional."),
+        _market_data("latency", "How long the exchange's components took; optional."),
+        Topic(
+            name=ACCOUNT_ACTIVITY,
+            what="Market stage to account stage: what each account did in each tick, framed by account partition.",
+            role="internal",
+            key="none; the partition is the account partition",
+            partitioned=True,
+            cleanup="delete",
+            retention_ms=_DAY_MS,
+            payload=ActivityFrame,
+        ),
+        Topic(
+            name=SIGNALS,
+            what="Market and account stages to correlation stage: calibrated scores of each closed tick.",
+            role="internal",
+            key="none; one partition",
+            partitioned=False,
+            cleanup="delete",
+            retention_ms=_DAY_MS,
+            payload=SignalFrame,
+        ),
+        Topic(
+            name=ALERTS,
+            what="Alerts: each revision of each.",
+            role="output",
+            key="alert_id",
+            partitioned=False,
+            cleanup="compact,delete",
+            retention_ms=30 * _DAY_MS,
+            payload=Alert,
+        ),
+        Topic(
+            name=RATE_LIMITS,
+            what="The limit in force for each account: how much, until when, and why.",
+            role="output",
+            key="account",
+            partitioned=True,
+            cleanup="compact",
+            retention_ms=None,
+        ),
+        Topic(
+            name=GUARDRAILS,
+            what="Trips and clearances of the plain rules on raw values.",
+            role="output",
+            key="rule and entity",
+            partitioned=False,
+            cleanup="compact",
+            retention_ms=None,
+        ),
+        Topic(
+            name=DEAD_LETTERS,
+            what="What could not be taken, unchanged, with headers saying where it was and why.",
+            role="output",
+            key="none",
+            partitioned=False,
+            cleanup="delete",
+            retention_ms=14 * _DAY_MS,
+        ),
+        Topic(
+            name=OVERRIDES,
+            what="Operators' orders: pin or release a limit, freeze, silence, kill switch.",
+            role="input",
+            key="scope",
+            partitioned=False,
+            cleanup="compact",
+            retention_ms=None,
+        ),
+        Topic(
+            name=FEEDBACK,
+            what="Operators' verdicts on alerts: true, false, noise.",
+            role="input",
+            key="alert_id",
+            partitioned=False,
+            cleanup="compact",
+            retention_ms=None,
+        ),
+        Topic(
+            name=LIMIT_ACKS,
+            what="A matching engine's answer to a limit: applied, stale, rejected.",
+            role="input",
+            key="account",
+            partitioned=True,
+            cleanup="delete",
+            retention_ms=3 * _DAY_MS,
+        ),
+        Topic(
+            name=SNAPSHOTS,
+            what="State of the stages, with the input offsets inside.",
+            role="internal",
+            key="stage and partition",
+            partitioned=True,
+            cleanup="compact",
+            retention_ms=None,
+        ),
+    )
+}
+#: The topics that carry events, in the order of the design.
+INPUT_TOPICS: tuple[str, ...] = tuple(EVENT_TYPES)
+
+
+@lru_cache(maxsize=_REMEMBERED_KEYS)
+def partition_of(key: str, partitions: int) -> int:
+    """Tell the partition of a key, as Kafka's own default partitioner does (murmur2 of the UTF-8 key).
+
+    Examples
+    --------
+    >>> partition_of("BTCUSD-PERP", 4), partition_of("account-17", 4)
+    (2, 0)
+    """
+    return int(murmur2(key.encode("utf-8", "surrogatepass")) & 0x7FFFFFFF) % partitions
+
+
+def bootstrap_servers(broker: str) -> list[str]:
+    """Read a broker address: `kafka://host:port`, without the scheme, or several of them between commas or semicolons.
+
+    Raises
+    ------
+    ConfigError
+        It is not of that form.
+
+    Examples
+    --------
+    >>> bootstrap_servers("kafka://one:9092,two:9092"), bootstrap_servers("localhost:9092")
+    (['one:9092', 'two:9092'], ['localhost:9092'])
+    """
+    servers = [part.strip().removeprefix("kafka://").rstrip("/") for part in broker.replace(";", ",").split(",")]
+    for server in servers:
+        host, _, port = server.rpartition(":")
+        if not host or "/" in host or not (port.isdecimal() and 0 < int(port) < 65_536):
+            raise ConfigError(f"broker: expected host:port or kafka://host:port, found {broker!r}")
+    return servers
+
+
+async def ensure_topics(broker: str, partitions: int, replication: int = 1) -> list[str]:
+    """Create the topics that are missing and check those that exist; give the names of the created ones.
+
+    Parameters
+    ----------
+    broker
+        The address, as `bootstrap_servers` takes it.
+    partitions
+        Partitions of every co-partitioned topic, at least 1.
+    replication
+        Copies of each new topic, at most the number of brokers.
+
+    Raises
+    ------
+    BrokerError
+        The broker cannot be reached or refuses, or a topic exists with another number of partitions: keys would be found
+        elsewhere than the stages look for them.
+    """
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers(broker), request_timeout_ms=10_000)
+    try:
+        await admin.start()
+        existing = await _partition_counts(admin)
+        _check_partitions(existing, partitions, broker)
+        missing = [topic for name, topic in TOPICS.items() if name not in existing]
+        if missing:
+            await _create(admin, missing, partitions, replication)
+            _check_partitions(await _wait_for(admin, missing), partitions, broker)
+    except (KafkaError, OSError) as error:
+        message = f"expected a Kafka broker at {broker}, found {type(error).__name__}: {error}"
+        raise BrokerError(message) from error
+    finally:
+        await admin.close()
+    return [topic.name for topic in missing]
+
+
+async def _create(admin: AIOKafkaAdminClient, missing: list[Topic], partitions: int, replication: int) -> None:
+    new = [
+        NewTopic(topic.name, topic.partitions(partitions), replication, topic_configs=topic.configuration)
+        for topic in missing
+    ]
+    answer: dict[str, Any] = (await admin.create_topics(new)).to_object()
+    for fault in answer["topic_errors"]:
+        # Somebody else may create them at the same time; the counts are checked afterwards.
+        if fault["error_code"] and for_code(fault["error_code"]) is not TopicAlreadyExistsError:
+            why = fault.get("error_message") or for_code(fault["error_code"]).__name__
+            raise BrokerError(f"expected the broker to create topic {fault['topic']}, it refused: {why}")
+
+
+async def _wait_for(admin: AIOKafkaAdminClient, created: list[Topic]) -> dict[str, int]:
+    deadline = time.monotonic() + _CREATION_DEADLINE_S
+    while True:
+        counts = await _partition_counts(admin)
+        absent = [topic.name for topic in created if not counts.get(topic.name)]
+        if not absent:
+            return counts
+        if time.monotonic() > deadline:
+            raise BrokerError(
+                f"expected the new topics within {_CREATION_DEADLINE_S:.0f} s, these are missing: {', '.join(absent)}"
+            )
+        await asyncio.sleep(0.05)
+
+
+async def _partition_counts(admin: AIOKafkaAdminClient) -> dict[str, int]:
+    # Asked for all topics: asking for one by name may make the broker create it, with its own number of partitions.
+    return {topic["topic"]: len(topic["partitions"]) for topic in await admin.describe_topics()}
+
+
+def _check_partitions(counts: dict[str, int], partitions: int, broker: str) -> None:
+    wrong = [
+        f"{name}: expected {topic.partitions(partitions)}, found {counts[name]}"
+        for name, topic in TOPICS.items()
+        if counts.get(name, topic.partitions(partitions)) != topic.partitions(partitions)
+    ]
+    if wrong:
+        raise BrokerError(
+            f"topics at {broker} have the wrong number of partitions ({'; '.join(wrong)}). "
+            "Set `partitions` to what the topics have, or move their records to new topics: "
+            "adding partitions would part the history of a key."
+        )
