@@ -1,0 +1,103 @@
+"""The three agents and what they send: market -> account and correlation, account -> correlation, correlation -> alerts."""
+
+import time
+from collections.abc import Callable, Iterable
+from typing import NamedTuple, Protocol, cast
+
+from detectors.results import ActivityFrame, Alert, SignalFrame
+from streams.codecs import decode_activity_frame, decode_signal_frame, encode_alert, encode_frame
+from streams.metrics import Metrics
+from streams.stations import EventIntake, EventStage, FrameIntake, OutgoingRecord, Stage, Station
+
+MARKET_TOPICS = ("trades", "cancels", "books", "tickers", "liquidations")
+ACCOUNT_EVENT_TOPIC = "leverage"
+ACTIVITY_TOPIC = "account-activity"
+SIGNALS_TOPIC = "signals"
+ALERTS_TOPIC = "alerts"
+
+
+class MarketOutput(Protocol):
+    """What the market stage's `poll` gives: a frame for each account partition, and its signals."""
+
+    @property
+    def activity(self) -> tuple[ActivityFrame, ...]:
+        """One for each account partition, in order."""
+        ...
+
+    @property
+    def signals(self) -> SignalFrame:
+        """Of the same ticks."""
+        ...
+
+
+class AccountStage(EventStage, Protocol):
+    """The stage of account partitions."""
+
+    def push_frame(self, frame: ActivityFrame, offset: int, now_us: int) -> None:
+        """Take a frame of a market stage."""
+        ...
+
+
+class CorrelationStage(Stage, Protocol):
+    """The stage that makes alerts."""
+
+    def push_frame(self, frame: SignalFrame, offset: int, now_us: int) -> None:
+        """Take a frame of a market or account stage."""
+        ...
+
+
+class StageMakers(NamedTuple):
+    """Makes fresh stages, given a partition."""
+
+    market: Callable[[int], EventStage]
+    account: Callable[[int], AccountStage]
+    correlation: Callable[[int], CorrelationStage]
+
+
+def market_station(partition: int, stage: EventStage, metrics: Metrics, max_record_bytes: int) -> Station:
+    """Events by symbol in; activity by account partition and signals out."""
+
+    def to_records(output: object) -> Iterable[OutgoingRecord]:
+        if output is None:
+            return
+        made = cast("MarketOutput", output)
+        for account_partition, frame in enumerate(made.activity):
+            yield OutgoingRecord(ACTIVITY_TOPIC, encode_frame(frame), frame.source.encode(), account_partition)
+        yield _signal_record(made.signals, "market", partition, metrics)
+
+    intakes = {topic: EventIntake(topic, stage, max_record_bytes) for topic in MARKET_TOPICS}
+    return Station(partition, stage, intakes, to_records)
+
+
+def account_station(partition: int, stage: AccountStage, metrics: Metrics, max_record_bytes: int) -> Station:
+    """Leverage changes by account and activity frames in; signals out."""
+
+    def to_records(output: object) -> Iterable[OutgoingRecord]:
+        if output is not None:
+            yield _signal_record(cast("SignalFrame", output), "account", partition, metrics)
+
+    intakes = {
+        ACCOUNT_EVENT_TOPIC: EventIntake(ACCOUNT_EVENT_TOPIC, stage, max_record_bytes),
+        ACTIVITY_TOPIC: FrameIntake(decode_activity_frame, stage.push_frame),
+    }
+    return Station(partition, stage, intakes, to_records)
+
+
+def correlation_station(partition: int, stage: CorrelationStage, metrics: Metrics) -> Station:
+    """Signal frames in; alerts out."""
+
+    def to_records(output: object) -> Iterable[OutgoingRecord]:
+        for alert in cast("tuple[Alert, ...]", output):
+            metrics.observe_alert(alert)
+            yield OutgoingRecord(ALERTS_TOPIC, encode_alert(alert), alert.alert_id.encode())
+
+    intakes = {SIGNALS_TOPIC: FrameIntake(decode_signal_frame, stage.push_frame)}
+    return Station(partition, stage, intakes, to_records)
+
+
+def _signal_record(frame: SignalFrame, stage: str, partition: int, metrics: Metrics) -> OutgoingRecord:
+    metrics.watermark_lag_seconds.labels(stage, str(partition)).set(time.time() - frame.closed_us / 1e6)
+    for tick in frame.ticks:
+        for signal in tick.signals:
+            metrics.signals.labels(signal.pattern).inc()
+    return OutgoingRecord(SIGNALS_TOPIC, encode_frame(frame), frame.source.encode(), 0)

@@ -1,0 +1,276 @@
+"""The wiring: settings in, a Faust application out. `faust -A streams.app worker` finds it too."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Any, cast
+
+import faust
+from faust.types import TP
+from faust.types.transports import TransportT
+from mode import Service
+from mode.supervisors import CrashingSupervisor
+from prometheus_client import CollectorRegistry
+from yarl import URL
+
+from streams import agents
+from streams.agents import StageMakers
+from streams.health import HealthServer, liveness_problems
+from streams.ledger import Acknowledgement
+from streams.metrics import Metrics
+from streams.rooms import Room, agent_of
+from streams.settings import Settings
+from streams.stations import OutgoingRecord, Station
+from streams.topics import ensure_topics, partition_of
+from streams.transport import BatchConsumer, BatchTransport, FetchLimits
+
+log = logging.getLogger(__name__)
+
+_BEAT_INTERVAL_S = 0.25
+_SHOW_INTERVAL_S = 1.0
+
+
+class SquallApp(faust.App):
+    """Faust's application with our transport, three rooms, and health.
+
+    It is the transport's `Committer`: it knows what the rooms have done.
+    """
+
+    def __init__(self, settings: Settings, registry: CollectorRegistry, makers: StageMakers) -> None:
+        worker = settings.worker
+        super().__init__(settings.app_id, **_faust_options(settings))
+        self.settings = settings
+        self.registry = registry
+        self.metrics = Metrics.create(registry)
+        self.fetch_limits = FetchLimits(worker.max_batch_records, worker.max_batch_bytes, worker.fetch_max_wait_ms)
+        self.idempotent_producer = worker.idempotent_producer
+        self.committer = self
+        self.failure: str | None = None
+        self.joined = False
+        self.rooms = _rooms(self, makers)
+        self.health: HealthServer | None = None
+        self._beat_s = time.monotonic()
+        for room in self.rooms:
+            topic = self.topic(
+                *room.topics, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw", acks=False
+            )
+            self.agent(topic, name=room.name, concurrency=1)(cast("Any", agent_of(room, self.fail)))
+        self.on_partitions_assigned.connect(self._on_assigned, weak=False)
+
+    def _new_transport(self) -> TransportT:
+        return BatchTransport(self.conf.broker_consumer, self)
+
+    def _new_producer_transport(self) -> TransportT:
+        return BatchTransport(self.conf.broker_producer, self)
+
+    def _create_directories(self) -> None:
+        """Faust would make directories for tables, which we have not."""
+
+    async def on_first_start(self) -> None:
+        """Begin to answer probes, then refuse topics that do not fit."""
+        self._beat_s = time.monotonic()
+        worker = self.settings.worker
+        self.health = HealthServer(
+            worker.web_host, worker.web_port, self.registry, self.liveness_problems, self.readiness_problems
+        )
+        await ensure_topics(self.settings.broker, self.settings.partitions)
+        await super().on_first_start()
+
+    async def on_shutdown(self) -> None:
+        """Stop answering probes."""
+        await super().on_shutdown()
+        self.close_health()
+
+    def close_health(self) -> None:
+        """Stop answering probes, if the worker ever began to."""
+        server, self.health = self.health, None
+        if server is not None:
+            server.close()
+
+    async def fail(self, where: str, error: BaseException) -> None:
+        """End the worker: from here on nothing is committed, so that its successor reads again what was in hand."""
+        if self.failure is None:
+            self.failure = f"{where}: {type(error).__name__}: {error}"
+            log.critical("%s", self.failure, exc_info=error)
+        await self.crash(error)
+
+    def liveness_problems(self) -> Sequence[str]:
+        """Why this worker should be replaced."""
+        return liveness_problems(time.monotonic(), self._beat_s, self.rooms, self.failure)
+
+    def readiness_problems(self) -> Sequence[str]:
+        """Why this worker does no work yet, or no more."""
+        if self.failure is not None:
+            return [self.failure]
+        if self.should_stop:
+            return ["stopping"]
+        if not self.joined:
+            return ["the consumer group has not given out partitions yet"]
+        return ["the consumer group is rebalancing"] if self.rebalancing else []
+
+    def committable(self) -> Mapping[TP, int]:
+        """See `Committer`."""
+        if self.failure is not None:
+            return {}
+        return {tp: offset for room in self.rooms for tp, offset in room.committable().items()}
+
+    def on_committed(self, offsets: Mapping[TP, int]) -> None:
+        """See `Committer`."""
+        self.metrics.commits.inc()
+        for room in self.rooms:
+            room.on_committed(offsets)
+
+    def on_seek(self, committed: Mapping[TP, int | None]) -> None:
+        """See `Committer`."""
+        for room in self.rooms:
+            room.assign(committed)
+        self.joined = True
+
+    async def settle(self) -> None:
+        """See `Committer`."""
+        timeout_s = 0.0 if self.failure is not None else self.settings.worker.settle_timeout_s
+        await asyncio.gather(*(room.settle(timeout_s) for room in self.rooms))
+
+    async def send(self, record: OutgoingRecord) -> Acknowledgement:  # type: ignore[override]
+        """Give a record to the producer; the answer comes later."""
+        sent: Awaitable[Any] = await self.producer.send(
+            record.topic, record.key, record.value, record.partition, None, cast("Any", record.headers)
+        )
+        return cast("Acknowledgement", sent)
+
+    def input_end(self, tp: TP) -> tuple[int | None, int | None]:
+        """See `transport.InputEnd`."""
+        return cast("BatchConsumer", self.consumer).input_end(tp)
+
+    async def _on_assigned(self, _app: object, assigned: set[TP], **_: object) -> None:
+        if not assigned:
+            self.on_seek({})
+
+    @Service.task
+    async def _beat(self) -> None:
+        shown_s = 0.0
+        while not self.should_stop:
+            self._beat_s = time.monotonic()
+            if self._beat_s - shown_s >= _SHOW_INTERVAL_S and self.joined:
+                shown_s = self._beat_s
+                for room in self.rooms:
+                    room.show()
+            await asyncio.sleep(_BEAT_INTERVAL_S)
+
+    @Service.task
+    async def _tick(self) -> None:
+        interval_s = self.settings.worker.poll_interval_ms / 1_000
+        try:
+            while not self.should_stop:
+                await asyncio.sleep(interval_s)
+                for room in self.rooms:
+                    await room.tick()
+        except Exception as error:
+            await self.fail("periodic tick", error)
+            raise
+
+
+def build_app(
+    settings: Settings, registry: CollectorRegistry | None = None, makers: StageMakers | None = None
+) -> SquallApp:
+    """Make the application of one worker; nothing is connected before it is started.
+
+    Parameters
+    ----------
+    settings
+        All settings.
+    registry
+        Where its metrics go; a new one unless given.
+    makers
+        The stages; those of `detectors` unless given.
+    """
+    return SquallApp(settings, registry or CollectorRegistry(), makers or _stage_makers(settings))
+
+
+def __getattr__(name: str) -> SquallApp:
+    """Give `streams.app.app`, made of the settings in file and environment when it is first asked for."""
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    made = build_app(Settings())
+    globals()["app"] = made
+    return made
+
+
+def _stage_makers(settings: Settings) -> StageMakers:
+    from detectors.account_stage import AccountStage  # noqa: PLC0415 - the models load slowly, and tests bring their own
+    from detectors.correlation_stage import CorrelationStage  # noqa: PLC0415
+    from detectors.market_stage import MarketStage  # noqa: PLC0415
+
+    partitions, core = settings.partitions, settings.core
+    sources = [f"{stage}/{partition}" for stage in ("market", "account") for partition in range(partitions)]
+    return StageMakers(
+        market=lambda partition: MarketStage(partition, partitions, core, lambda key: partition_of(key, partitions)),
+        account=lambda partition: AccountStage(partition, partitions, core),
+        correlation=lambda _partition: CorrelationStage(sources, core),
+    )
+
+
+def _rooms(app: SquallApp, makers: StageMakers) -> list[Room]:
+    metrics, longest = app.metrics, app.settings.worker.max_record_bytes
+
+    def room(name: str, topics: Sequence[str], make_station: Any) -> Room:  # noqa: ANN401
+        return Room(
+            name,
+            topics,
+            make_station,
+            send=app.send,
+            input_end=app.input_end,
+            metrics=metrics,
+            app_id=app.settings.app_id,
+        )
+
+    def market(partition: int) -> Station:
+        return agents.market_station(partition, makers.market(partition), metrics, longest)
+
+    def account(partition: int) -> Station:
+        return agents.account_station(partition, makers.account(partition), metrics, longest)
+
+    def correlation(partition: int) -> Station:
+        return agents.correlation_station(partition, makers.correlation(partition), metrics)
+
+    return [
+        room("market", agents.MARKET_TOPICS, market),
+        room("account", (agents.ACCOUNT_EVENT_TOPIC, agents.ACTIVITY_TOPIC), account),
+        room("correlation", (agents.SIGNALS_TOPIC,), correlation),
+    ]
+
+
+def _faust_options(settings: Settings) -> dict[str, Any]:
+    worker = settings.worker
+    return {
+        "broker": URL(settings.broker),
+        "autodiscover": False,
+        "agent_supervisor": CrashingSupervisor,
+        "key_serializer": "raw",
+        "value_serializer": "raw",
+        "stream_buffer_maxsize": worker.queued_batches,
+        "stream_wait_empty": True,
+        "stream_recovery_delay": 0.0,
+        "broker_client_id": f"{settings.app_id}-worker",
+        "broker_commit_interval": worker.commit_interval_ms / 1_000,
+        "broker_max_poll_records": worker.max_batch_records,
+        "broker_session_timeout": worker.session_timeout_s,
+        "broker_rebalance_timeout": worker.rebalance_timeout_s,
+        "broker_heartbeat_interval": worker.session_timeout_s / 5,
+        "broker_request_timeout": max(40.0, worker.session_timeout_s + 10.0),
+        "broker_max_poll_interval": 300.0,
+        "consumer_auto_offset_reset": "earliest",
+        "consumer_max_fetch_size": worker.fetch_max_bytes,
+        "consumer_group_instance_id": worker.group_instance_id or None,
+        "producer_acks": -1,
+        "producer_linger": worker.producer_linger_ms / 1_000,
+        "producer_max_batch_size": 262_144,
+        "producer_compression_type": worker.producer_compression or None,
+        "producer_request_timeout": worker.producer_timeout_s,
+        # Standby replicas, of which we have none to replicate, keep Faust's own assignor, which keeps partitions together.
+        "table_standby_replicas": 1,
+        "topic_allow_declare": False,
+        "topic_disable_leader": True,
+        "web_enabled": False,
+    }

@@ -1,0 +1,228 @@
+"""What stands behind an agent: its stage at work on every partition that this worker has been given.
+
+A room's steps (a batch, or the periodic tick) run the pure stage, send what came of it, and
+write into the ledger which offsets are safe once that is acknowledged. Any error is a failure of the worker: no event is ever
+passed over, so the process ends and its successor reads again from the committed offsets.
+"""
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, cast
+
+from faust.types import TP
+
+from detectors.errors import BrokerError
+from streams.batches import RecordBatch
+from streams.codecs import RefusedElement
+from streams.dead_letters import dead_letter
+from streams.ledger import Acknowledgement, Ledger
+from streams.metrics import Metrics
+from streams.stations import OutgoingRecord, Station
+from streams.transport import InputEnd
+
+log = logging.getLogger(__name__)
+
+Send = Callable[[OutgoingRecord], Awaitable[Acknowledgement]]
+
+
+class StationMaker(Protocol):
+    """Makes the station of a partition, with a fresh stage."""
+
+    def __call__(self, partition: int) -> Station:
+        """Make it."""
+        ...
+
+
+@dataclass(slots=True)
+class _Desk:
+    """A station with what the shell keeps for it."""
+
+    station: Station
+    #: What the broker held when the station began to read, then what we committed: the same later on means nobody else read.
+    committed: dict[TP, int | None]
+    ledger: Ledger = field(default_factory=Ledger)
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    shown: Counter[str] = field(default_factory=Counter)
+
+
+class Room:
+    """An agent's stations, one a partition.
+
+    Parameters
+    ----------
+    name
+        Of the stage; the `stage` label of metrics.
+    topics
+        Its inputs; partition p of all of them belongs to one station.
+    make_station
+        Called on assignment.
+    send, input_end
+        The ways to the broker.
+    metrics
+        Where to count.
+    app_id
+        Named in dead letters.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        topics: Iterable[str],
+        make_station: StationMaker,
+        *,
+        send: Send,
+        input_end: InputEnd,
+        metrics: Metrics,
+        app_id: str,
+    ) -> None:
+        self.name = name
+        self.topics = tuple(topics)
+        self._make_station = make_station
+        self._send = send
+        self._input_end = input_end
+        self._metrics = metrics
+        self._app_id = app_id
+        self._desks: dict[int, _Desk] = {}
+        self._open = False
+        #: Monotonic times for liveness: the last finished tick, and when the batch in hand was taken up.
+        self.ticked_s = time.monotonic()
+        self.busy_since_s: float | None = None
+        #: Whether the agent's task runs; None before it was started.
+        self.running: bool | None = None
+
+    @property
+    def partitions(self) -> list[int]:
+        """Partitions worked on."""
+        return sorted(self._desks)
+
+    def assign(self, committed: Mapping[TP, int | None]) -> None:
+        """Begin to work on the partitions given; a station whose offsets nobody else moved keeps its state."""
+        owned: dict[int, dict[TP, int | None]] = {}
+        for tp, offset in committed.items():
+            if tp.topic in self.topics:
+                owned.setdefault(tp.partition, {})[tp] = offset
+        for partition, offsets in owned.items():
+            missing = set(self.topics) - {tp.topic for tp in offsets}
+            if missing:
+                raise BrokerError(
+                    f"expected partition {partition} of {', '.join(self.topics)} on one worker, "
+                    f"but {', '.join(sorted(missing))} went elsewhere: do all topics have the same number of partitions?"
+                )
+        kept = {p: desk for p, desk in self._desks.items() if desk.committed == owned.get(p)}
+        self._desks = {p: kept.get(p) or _Desk(self._make_station(p), offsets) for p, offsets in owned.items()}
+        self._metrics.assigned_partitions.labels(self.name).set(len(self._desks))
+        self._open = True
+
+    async def process(self, batch: RecordBatch) -> None:
+        """Run a batch through its station."""
+        desk = self._desks.get(batch.partition)
+        if desk is None or not self._open:
+            # It was fetched before a rebalance, and will be read again by whom it now belongs to.
+            return
+        self.busy_since_s = time.monotonic()
+        async with desk.lock:
+            if self._open:
+                began_s = time.monotonic()
+                taken = desk.station.take(batch, int(began_s * 1e6))
+                self._metrics.step_seconds.labels(self.name).observe(time.monotonic() - began_s)
+                self._count(batch.topic, taken.records, taken.events, taken.refused)
+                await self._step(desk, self._dead_letters(batch, taken.refused))
+        self.busy_since_s = None
+
+    async def tick(self) -> None:
+        """Let every station close what time alone closes."""
+        for desk in list(self._desks.values()):
+            async with desk.lock:
+                if self._open:
+                    await self._step(desk, [])
+        self.ticked_s = time.monotonic()
+
+    async def settle(self, timeout_s: float) -> None:
+        """Take nothing more, finish the steps under way, and wait until what they sent is acknowledged, or time is up."""
+        self._open = False
+        deadline = time.monotonic() + timeout_s
+        desks = list(self._desks.values())
+        while any(desk.lock.locked() or desk.ledger.pending for desk in desks):
+            if time.monotonic() > deadline:
+                log.warning("%s: outputs not acknowledged within %.1f s; their input will be read again", self.name, timeout_s)
+                return
+            await asyncio.sleep(0.005)
+            for desk in desks:
+                desk.ledger.committable()
+
+    def committable(self) -> dict[TP, int]:
+        """Offsets that may be committed and are not."""
+        found: dict[TP, int] = {}
+        for partition, desk in self._desks.items():
+            for topic, offset in desk.ledger.committable().items():
+                tp = TP(topic, partition)
+                if offset > (desk.committed.get(tp) or 0):
+                    found[tp] = offset
+        return found
+
+    def on_committed(self, offsets: Mapping[TP, int]) -> None:
+        """The broker took these; those of other rooms are passed over."""
+        for tp, offset in offsets.items():
+            desk = self._desks.get(tp.partition)
+            if desk is not None and tp in desk.committed:
+                desk.committed[tp] = offset
+                self._metrics.committed_offset.labels(tp.topic, str(tp.partition)).set(offset)
+
+    def show(self) -> None:
+        """Bring the gauges and the stages' own counters up to date."""
+        for partition, desk in self._desks.items():
+            self._metrics.add_outcomes(self.name, desk.station.stage.counters, desk.shown)
+            for topic in self.topics:
+                start, end = self._input_end(TP(topic, partition))
+                position = desk.station.position(topic)
+                read_to = start if position is None else position
+                if end is not None and read_to is not None:
+                    lag = max(0, end - read_to)
+                    self._metrics.consumer_lag_records.labels(topic, str(partition)).set(lag)
+        progress = self._metrics.agent_progress_timestamp_seconds.labels(self.name)
+        progress.set(time.time() - (time.monotonic() - self.ticked_s))
+
+    async def _step(self, desk: _Desk, outgoing: list[OutgoingRecord]) -> None:
+        station = desk.station
+        ends = {topic: self._input_end(TP(topic, station.partition)) for topic in station.resting_topics()}
+        began_s = time.monotonic()
+        outgoing = outgoing + station.poll(ends, int(began_s * 1e6))
+        self._metrics.step_seconds.labels(self.name).observe(time.monotonic() - began_s)
+        safe = station.safe_offsets()
+        sent = [await self._send(record) for record in outgoing]
+        desk.ledger.note(sent, safe)
+
+    def _count(self, topic: str, records: int, events: int, refused: list[RefusedElement]) -> None:
+        self._metrics.records.labels(topic).inc(records)
+        self._metrics.events.labels(topic).inc(events)
+        for reason, many in Counter(element.reason for element in refused).items():
+            self._metrics.refused.labels(topic, reason).inc(many)
+
+    def _dead_letters(self, batch: RecordBatch, refused: list[RefusedElement]) -> list[OutgoingRecord]:
+        letters = [dead_letter(batch.topic, batch.partition, element, self._app_id) for element in refused]
+        if letters:
+            self._metrics.dead_letters.labels(batch.topic).inc(len(letters))
+        return [OutgoingRecord("dead-letters", value, headers=headers) for value, headers in letters]
+
+
+def agent_of(room: Room, fail: Callable[[str, BaseException], Awaitable[None]]) -> Callable[[Any], Awaitable[None]]:
+    """Make the Faust agent that feeds a room."""
+
+    async def agent(stream: Any) -> None:  # noqa: ANN401 - Faust's stream type says less
+        room.running = True
+        try:
+            async for event in stream.events():
+                await room.process(cast("RecordBatch", event.message.batch))
+        except Exception as error:
+            # Faust would start the agent anew behind the batch that failed: make sure that nothing is committed any more.
+            await fail(f"agent {room.name}", error)
+            raise
+        finally:
+            room.running = False
+
+    agent.__name__ = room.name
+    return agent

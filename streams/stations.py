@@ -1,0 +1,220 @@
+"""A pure stage at work on one partition: batches in, records to send and safe offsets out. Knows neither Kafka nor Faust."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+from detectors.errors import DecodeError, StateError
+from detectors.events import Event
+from detectors.results import Refusal
+from streams.batches import RecordBatch
+from streams.codecs import WHOLE_RECORD, RecordDecoder, RefusedElement, locate_refusals
+
+Frame = TypeVar("Frame")
+
+
+
+class Stage(Protocol):
+    """What every pure stage has; what `poll` returns differs."""
+
+    counters: Counter[str]
+
+    def poll(self, now_us: int) -> object:
+        """Close what can be closed, and give what came of it."""
+        ...
+
+    def safe_offset(self, topic: str) -> int | None:
+        """Every record below it is in closed ticks; None: nothing read yet."""
+        ...
+
+
+class EventStage(Stage, Protocol):
+    """A stage with topics of events among its inputs."""
+
+    def push(self, topic: str, offsets: Sequence[int], events: Sequence[Event], now_us: int) -> list[Refusal]:
+        """Take events; `Refusal.element` is an index into them."""
+        ...
+
+    def rest(self, topic: str, now_us: int) -> None:
+        """State that this input is read to its end."""
+        ...
+
+
+class OutgoingRecord(NamedTuple):
+    """A record to send; `partition` None lets the key decide."""
+
+    topic: str
+    value: bytes
+    key: bytes | None = None
+    partition: int | None = None
+    headers: list[tuple[str, bytes]] | None = None
+
+
+class Taken(NamedTuple):
+    """What became of one batch."""
+
+    records: int
+    events: int
+    refused: list[RefusedElement]
+
+
+class Intake(Protocol):
+    """How the records of one input topic get into the stage."""
+
+    #: Whether the stage is told when this input is read to its end.
+    rests: bool
+
+    def take(self, batch: RecordBatch, now_us: int) -> tuple[list[int], list[RefusedElement]]:
+        """Decode and push; gives the offset of every event taken, and what was refused."""
+        ...
+
+    def rest(self, now_us: int) -> None:
+        """The input is read to its end."""
+        ...
+
+
+class EventIntake:
+    """Events of an input topic."""
+
+    rests = True
+
+    def __init__(self, topic: str, stage: EventStage, max_record_bytes: int) -> None:
+        self._topic = topic
+        self._stage = stage
+        self._decoder = RecordDecoder(topic, max_record_bytes)
+
+    def take(self, batch: RecordBatch, now_us: int) -> tuple[list[int], list[RefusedElement]]:
+        """Decode, push, and find the bytes of what was refused."""
+        decoded = self._decoder.decode(batch.values, batch.offsets)
+        refusals = self._stage.push(self._topic, decoded.offsets, decoded.events, now_us)
+        if refusals:
+            return decoded.offsets, decoded.refused + locate_refusals(refusals, batch.values, batch.offsets, decoded)
+        return decoded.offsets, decoded.refused
+
+    def rest(self, now_us: int) -> None:
+        """State it to the stage."""
+        self._stage.rest(self._topic, now_us)
+
+
+class FrameIntake(Generic[Frame]):
+    """Frames of an internal topic, made by a stage upstream; the frames themselves say when their source rests."""
+
+    rests = False
+
+    def __init__(self, decode: Callable[[bytes], Frame], push: Callable[[Frame, int, int], None]) -> None:
+        self._decode = decode
+        self._push = push
+
+    def take(self, batch: RecordBatch, now_us: int) -> tuple[list[int], list[RefusedElement]]:
+        """Decode and push frame by frame."""
+        taken: list[int] = []
+        refused: list[RefusedElement] = []
+        for offset, value in zip(batch.offsets, batch.values, strict=True):
+            try:
+                frame = self._decode(value or b"")
+            except DecodeError as error:
+                refused.append(RefusedElement(offset, WHOLE_RECORD, "schema", str(error), value or b""))
+            else:
+                self._push(frame, offset, now_us)
+                taken.append(offset)
+        return taken, refused
+
+    def rest(self, now_us: int) -> None:
+        """Frames carry it."""
+
+
+class Station:
+    """One stage on one partition.
+
+    Remembers how far each input was taken, so that records read again after a rebalance are passed over, and refines the
+    stage's safe offsets: a record of which nothing was taken holds nothing back.
+
+    Parameters
+    ----------
+    partition
+        The partition it works on.
+    stage
+        Its stage, fresh.
+    intakes
+        Input topic -> how its records get in.
+    to_records
+        Turns what `stage.poll` gives into records to send.
+    """
+
+    def __init__(
+        self,
+        partition: int,
+        stage: Stage,
+        intakes: Mapping[str, Intake],
+        to_records: Callable[[object], Iterable[OutgoingRecord]],
+    ) -> None:
+        self.partition = partition
+        self.stage = stage
+        self._intakes = dict(intakes)
+        self._to_records = to_records
+        self._next_offset: dict[str, int] = {}
+        self._last_event_offset: dict[str, int] = {}
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Topics it reads."""
+        return tuple(self._intakes)
+
+    def position(self, topic: str) -> int | None:
+        """The offset behind the last record taken; None: nothing taken yet."""
+        return self._next_offset.get(topic)
+
+    def take(self, batch: RecordBatch, now_us: int) -> Taken:
+        """Take the records of a batch that were not taken before.
+
+        Raises
+        ------
+        StateError
+            Records between this batch and the one before never came.
+        """
+        expected = self._next_offset.get(batch.topic, batch.start)
+        if batch.start > expected:
+            raise StateError(
+                f"expected records of {batch.topic}[{batch.partition}] from offset {expected}, they begin at {batch.start}"
+            )
+        batch = batch.from_offset(expected)
+        if not batch.offsets:
+            return Taken(0, 0, [])
+        event_offsets, refused = self._intakes[batch.topic].take(batch, now_us)
+        self._next_offset[batch.topic] = batch.next_offset
+        if event_offsets:
+            self._last_event_offset[batch.topic] = event_offsets[-1]
+        return Taken(len(batch.offsets), len(event_offsets), refused)
+
+    def poll(self, ends: Mapping[str, tuple[int | None, int | None]], now_us: int) -> tuple[object, list[OutgoingRecord]]:
+        """Tell the stage which inputs are read to their end, and let it close what can be closed.
+
+        Parameters
+        ----------
+        ends
+            Per input topic, where reading starts if nothing was read yet, and the end of what the broker has.
+        now_us
+            The shell's monotonic clock, in microseconds.
+        """
+        for topic, (start, end) in ends.items():
+            position = self._next_offset.get(topic, start)
+            if end is not None and position is not None and position >= end:
+                self._intakes[topic].rest(now_us)
+        output = self.stage.poll(now_us)
+        return output, list(self._to_records(output))
+
+    def resting_topics(self) -> list[str]:
+        """Inputs of which the stage wants to know when they are read to their end."""
+        return [topic for topic, intake in self._intakes.items() if intake.rests]
+
+    def safe_offsets(self) -> dict[str, int]:
+        """Per topic, the offset below which this station needs nothing any more; topics without one are left out."""
+        found = {topic: self._safe_offset(topic, position) for topic, position in self._next_offset.items()}
+        return {topic: offset for topic, offset in found.items() if offset is not None}
+
+    def _safe_offset(self, topic: str, position: int) -> int | None:
+        last_event = self._last_event_offset.get(topic)
+        safe = self.stage.safe_offset(topic)
+        if last_event is None or (safe is not None and safe > last_event):
+            return position
+        return None if safe is None else min(safe, position)
