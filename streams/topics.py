@@ -221,6 +221,8 @@ def bootstrap_servers(broker: str) -> list[str]:
     >>> bootstrap_servers("kafka://one:9092,two:9092"), bootstrap_servers("localhost:9092")
     (['one:9092', 'two:9092'], ['localhost:9092'])
     """
+    if "@" in broker:
+        raise ConfigError("broker: expected an address without user and password, found one with an @")
     servers = [part.strip().removeprefix("kafka://").rstrip("/") for part in broker.replace(";", ",").split(",")]
     for server in servers:
         host, _, port = server.rpartition(":")
