@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+import msgspec
+
 from detectors.events import Level as PriceAndAmount
 from streams.simulator.settings import Contract
 
@@ -9,21 +11,18 @@ from streams.simulator.settings import Contract
 EMPTY = 1 << 60
 
 
-class Order:
+class Order(msgspec.Struct, gc=False):
     """A resting order; `lots` is what is left of it: none once it is filled or taken back."""
 
-    __slots__ = ("account", "is_buy", "key", "leaving", "lots", "number", "placed_lots", "placed_us", "price")
-
-    def __init__(self, number: int, account: int, is_buy: bool, key: int, lots: int, placed_us: int) -> None:
-        self.number = number
-        self.account = account
-        self.is_buy = is_buy
-        self.key = key
-        self.lots = lots
-        self.placed_lots = lots
-        self.placed_us = placed_us
-        self.price = 0.0
-        self.leaving = False
+    number: int
+    account: int
+    is_buy: bool
+    key: int
+    lots: int
+    placed_lots: int
+    placed_us: int
+    price: float = 0.0
+    leaving: bool = False
 
 
 class _Level:

@@ -9,6 +9,7 @@ from numpy.random import Generator
 
 from detectors.events import Event
 from streams.simulator.agenda import Agenda
+from streams.simulator.clearing import Clearing
 from streams.simulator.flow import Flow
 from streams.simulator.holdings import LEVERAGES, Holdings
 from streams.simulator.incidents import Incident, check
@@ -76,16 +77,18 @@ class _Run:
         self._weather = Weather(contracts, _STEP_US / 1e6, Generator(np.random.PCG64(next(seeds))))
         self._rng = Generator(np.random.PCG64(next(seeds)))
         self._flows: list[Flow] = []
+        self._clearings: list[Clearing] = []
         numbers = count(1)
         for contract in contracts:
             holdings = Holdings(contract, settings, Generator(np.random.PCG64(next(seeds))))
             chance = Random(int(next(seeds).generate_state(1)[0]))
             market = Market(contract, settings, holdings, self._agenda, numbers, self._out.append, chance, admission)
+            self._clearings.append(Clearing(market, holdings, chance))
             self._flows.append(Flow(market, settings, Generator(np.random.PCG64(next(seeds)))))
-        markets = {flow.market.contract.symbol: flow.market for flow in self._flows}
         for number, incident in enumerate(incidents):
-            trouble = Trouble(incident, markets[incident.symbol], settings, Random(settings.seed * 1_000 + number))
-            self._agenda.add(max(incident.start_us, settings.start_us), trouble.begin, None)
+            clearing = self._clearings[settings.symbols.index(incident.symbol)]
+            trouble = Trouble(incident, clearing, settings, Random(settings.seed * 1_000 + number))
+            self._agenda.add(max(incident.start_us, settings.start_us), trouble.beginning, None)
 
     def events(self) -> Iterator[tuple[str, Event]]:
         start_us, end_us = self._settings.start_us, self._settings.end_us
@@ -110,21 +113,16 @@ class _Run:
             # Symbols take turns within the step, as feeds do.
             phase_us = index * _STEP_US // len(self._flows)
             at_us = max(begin_us, end_us - _STEP_US + phase_us)
-            self._agenda.add(at_us, market.snapshot, None)
+            self._agenda.add(at_us, market.showing, None)
             if begin_us // _STEP_US % _STEPS_A_TICKER == index % _STEPS_A_TICKER:
-                self._agenda.add(at_us, market.tick, None)
+                self._agenda.add(at_us, self._clearings[index].ticking, None)
         self._plan_leverage(begin_us, end_us - begin_us)
 
     def _plan_leverage(self, begin_us: int, step_us: int) -> None:
         settings, rng = self._settings, self._rng
         for _ in range(rng.poisson(settings.leverage_per_s * step_us / 1e6)):
             account = int(rng.integers(settings.makers, settings.accounts))
-            market = self._flows[int(rng.integers(len(self._flows)))].market
+            clearing = self._clearings[int(rng.integers(len(self._clearings)))]
             wanted = LEVERAGES[int(rng.integers(len(LEVERAGES)))]
             at_us = int(rng.integers(begin_us, begin_us + step_us))
-            self._agenda.add(at_us, _change_leverage, (market, account, wanted))
-
-
-def _change_leverage(now_us: int, change: tuple[Market, int, float]) -> None:
-    market, account, wanted = change
-    market.change_leverage(now_us, account, wanted)
+            self._agenda.add(at_us, clearing.changing, (account, wanted))

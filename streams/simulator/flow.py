@@ -7,16 +7,17 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from streams.simulator.market import Market, Quote
+from streams.simulator.regimes import AVERAGE_VOLATILITY
 from streams.simulator.settings import ExchangeSettings
 
 #: Kinds of quote, and per kind: share of placements, lifetime (median in seconds, spread of its log), distance from the fair
 #: price (mean in ticks), size (median in ordinary orders, spread of its log).
 #: 0: makers' quick quotes; 1: makers' ladders, few but most of the depth; 2: everybody else.
-_SHARES = (0.36, 0.09, 0.55)
-_LIFE_MEDIAN_S = np.array([0.6, 30.0, 22.0])
+_SHARES = (0.31, 0.09, 0.60)
+_LIFE_MEDIAN_S = np.array([0.5, 30.0, 36.0])
 _LIFE_SIGMA = np.array([1.9, 0.8, 1.5])
-_DISTANCE_TICKS = np.array([3.0, 9.0, 14.0])
-_SIZE = np.array([1.5, 12.0, 1.0])
+_DISTANCE_TICKS = np.array([3.0, 8.0, 18.0])
+_SIZE = np.array([2.0, 50.0, 1.0])
 _SIZE_SIGMA = np.array([0.5, 0.4, 1.0])
 _LONGEST_LIFE_S = 900.0
 _FARTHEST_TICKS = 80
@@ -24,8 +25,9 @@ _FARTHEST_TICKS = 80
 _ACTIVITY_EXPONENT = 0.9
 #: Share of trades in all trades and cancels; and, measured over long runs, how many trades and refills follow from one taker.
 _TRADE_SHARE = 0.26
-_TRADES_A_TAKER = 1.9
-_PLACED_FOR_TRADES_SHARE = 0.5
+_TRADES_A_TAKER = 1.98
+_PLACED_FOR_TRADES_SHARE = -0.05
+_REBALANCE, _REBALANCE_TICKS = 0.4, 5.0
 _TAKE_SIZE, _TAKE_SIGMA = 0.8, 1.2
 
 
@@ -65,15 +67,17 @@ class Flow:
         sizes[kinds < 2] *= self.market.regime.size
         lots = np.maximum(1, sizes * self.market.contract.order_lots).astype(np.int64)
         lives_us = (life_s * 1e6).astype(np.int64)
-        buys = rng.random(count) < 0.5
+        # Where the price has come from, few quotes are left near it: makers quote more on that side.
+        thin_side = _REBALANCE * math.tanh(self.market.trend_ticks / _REBALANCE_TICKS)
+        buys = rng.random(count) < 0.5 + np.where(kinds < 2, thin_side, 0.0)
         return list(zip(accounts.tolist(), buys.tolist(), offsets.tolist(), lots.tolist(), lives_us.tolist(), strict=True))
 
     def _draw_kinds(self, count: int) -> NDArray[np.int64]:
         return np.searchsorted(np.cumsum(_SHARES[:-1]), self._rng.random(count), side="right").astype(np.int64)
 
     def _draw_lives_s(self, kinds: NDArray[np.int64]) -> NDArray[np.float64]:
-        lives_s = _LIFE_MEDIAN_S[kinds] * np.exp(self._rng.standard_normal(len(kinds)) * _LIFE_SIGMA[kinds])
-        return np.minimum(lives_s, _LONGEST_LIFE_S)
+        lives_s: NDArray[np.float64] = _LIFE_MEDIAN_S[kinds] * np.exp(self._rng.standard_normal(len(kinds)) * _LIFE_SIGMA[kinds])
+        return lives_s.clip(max=_LONGEST_LIFE_S)
 
     def open_book(self, now_us: int) -> None:
         """Fill the book with what would rest there had the market run for ever.
@@ -86,10 +90,15 @@ class Flow:
         met = np.searchsorted(np.cumsum(lives_s / lives_s.sum()), self._rng.random(resting)).clip(max=len(lives_s) - 1)
         quotes = self._draw_quotes(kinds[met], lives_s[met])
         gone = self._rng.random(resting).tolist()
-        for (account, is_buy, offset, lots, life_us), share in zip(quotes, gone, strict=True):
+        drift_ticks = AVERAGE_VOLATILITY * self.market.contract.drift_ticks_per_sqrt_s
+        lucky = self._rng.random(resting).tolist()
+        for (account, is_buy, offset, lots, life_us), share, luck in zip(quotes, gone, lucky, strict=True):
             age_us = math.floor(life_us * share)
+            # The price may have come by since it was placed: the reflection principle gives the odds that it has not.
+            if luck > math.erf((offset + 1) / (drift_ticks * math.sqrt(2e-6 * age_us + 1e-9))):
+                continue
             order = self.market.rest(now_us - age_us, account, is_buy, offset, lots)
-            self.market.agenda.add(now_us + life_us - age_us, self.market.cancel, order)
+            self.market.agenda.add(now_us + life_us - age_us, self.market.cancelling, order)
 
     def plan(self, start_us: int, step_us: int, rate: float) -> None:
         """Put the orders of the step that begins at `start_us` on the agenda; `rate` is the activity against the average."""
@@ -97,7 +106,7 @@ class Flow:
         kinds = self._draw_kinds(rng.poisson(self._quotes_per_s * rate * step_us / 1e6))
         quotes = self._draw_quotes(kinds, self._draw_lives_s(kinds) * self.market.regime.lifetime)
         for at_us, quote in zip(rng.integers(start_us, start_us + step_us, len(quotes)).tolist(), quotes, strict=True):
-            agenda.add(at_us, self.market.place, quote)
+            agenda.add(at_us, self.market.placing, quote)
 
         count = rng.poisson(self._takers_per_s * rate * step_us / 1e6)
         sizes = _TAKE_SIZE * np.exp(rng.standard_normal(count) * _TAKE_SIGMA) * self.market.contract.order_lots
@@ -108,4 +117,4 @@ class Flow:
             strict=True,
         )
         for at_us, hit in zip(rng.integers(start_us, start_us + step_us, count).tolist(), takes, strict=True):
-            agenda.add(at_us, self.market.take, hit)
+            agenda.add(at_us, self.market.taking, hit)

@@ -31,7 +31,7 @@ class Holdings:
 
     def __init__(self, contract: Contract, settings: ExchangeSettings, rng: Generator) -> None:
         count = settings.accounts
-        sizes = np.exp(rng.normal(1.5, 1.5, count)) * contract.order_lots
+        sizes = np.exp(rng.normal(1.5, 1.2, count)) * contract.order_lots
         signs = np.where(rng.random(count) < 0.5, 1, -1)
         held = rng.random(count) < _HOLDING_SHARE
         held[: settings.makers] = False

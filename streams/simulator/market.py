@@ -5,7 +5,7 @@ from collections.abc import Callable
 from itertools import count
 from random import Random
 
-from detectors.events import BookSnapshot, Cancel, DerivativeTicker, Event, LeverageChange, Liquidation, Trade
+from detectors.events import BookSnapshot, Cancel, Event, Trade
 from streams.simulator.agenda import Agenda
 from streams.simulator.book import EMPTY, BookSide, Order
 from streams.simulator.holdings import Holdings
@@ -22,9 +22,11 @@ Admission = Callable[[str, str, int], bool]
 SNAPSHOT_LEVELS = 20
 #: Nearer to the fair price every tick is quoted; farther away people like round prices.
 _ROUND_BEYOND_TICKS, _ROUND_TICKS = 12, 5
-#: How far through the book an order to trade goes before it gives up; a liquidation does not.
-_PROTECTION_TICKS = 25
-_REFILL_SHARE, _REFILL_MEDIAN_US, _REFILL_LIFE_US = 0.8, 250_000, 5_000_000
+#: How far through the book an order to trade goes before it gives up.
+_PROTECTION_TICKS = 10
+#: How much of a position is liquidated at once, in ordinary orders: exchanges go piece by piece.
+_LARGEST_LIQUIDATION = 50
+_REFILL_SHARE, _REFILL_MEDIAN_US, _REFILL_LIFE_US, _REFILL_DISTANCE_TICKS = 0.9, 250_000, 20_000_000, 5.0
 _AGAIN_SHARE, _AGAIN_MEAN_US = 0.3, 80_000
 _STALE_TICKS, _STALE_SHARE, _PULL_MEDIAN_US = 0.6, 0.3, 80_000
 
@@ -72,18 +74,26 @@ class Market:
         self.regime: Regime = CALM
         self.withdrawn_share = 0.0
         self.last_price = contract.price
-        self._fair_ticks = contract.price / contract.tick_size
-        self._trend_ticks = self._fair_ticks
-        self._names = settings.account_names()
+        self.fair_price = contract.price
+        self._fair_ticks = self._slow_ticks = contract.price / contract.tick_size
+        self.names = settings.account_names()
         self._numbers = numbers
-        self._emit = emit
+        self.emit = emit
         self._rng = rng
         self._admission = admission
-        self._funding = 1e-4
+        self.placing = agenda.action(self.place)
+        self.taking = agenda.action(self.take)
+        self.cancelling = agenda.action(self.cancel)
+        self.showing = agenda.action(self.snapshot)
+
+    @property
+    def trend_ticks(self) -> float:
+        """How far the fair price has gone from where it was some ten seconds ago, in ticks."""
+        return self._fair_ticks - self._slow_ticks
 
     def _admitted(self, account: int, now_us: int) -> bool:
         """Say whether an order of an account may enter: the one place that every order passes."""
-        return self._admission is None or self._admission(self._names[account], self.contract.symbol, now_us)
+        return self._admission is None or self._admission(self.names[account], self.contract.symbol, now_us)
 
     def place(self, now_us: int, quote: Quote) -> None:
         """Let an order rest; its end is put on the agenda. A price through the other side is moved behind it (post only)."""
@@ -92,7 +102,7 @@ class Market:
             return
         if not self._admitted(account, now_us):
             return
-        self.agenda.add(now_us + life_us, self.cancel, self.rest(now_us, account, is_buy, offset, lots))
+        self.agenda.add(now_us + life_us, self.cancelling, self.rest(now_us, account, is_buy, offset, lots))
 
     def rest(self, placed_us: int, account: int, is_buy: bool, offset: int, lots: int) -> Order:
         """Put an order on the book without asking, and return it."""
@@ -107,7 +117,7 @@ class Market:
             key += -key % _ROUND_TICKS
         if key + other.best <= 0:
             key = 1 - other.best
-        order = Order(next(self._numbers), account, is_buy, key, lots, placed_us)
+        order = Order(next(self._numbers), account, is_buy, key, lots, lots, placed_us)
         side.add(order)
         return order
 
@@ -120,34 +130,34 @@ class Market:
         cancel = Cancel(
             now_us,
             self.contract.symbol,
-            self._names[order.account],
+            self.names[order.account],
             order.number,
             "buy" if order.is_buy else "sell",
             order.price,
             lots / self.contract.lots_per_unit,
             order.placed_us,
         )
-        self._emit(("cancels", cancel))
+        self.emit(("cancels", cancel))
 
     def take(self, now_us: int, hit: Hit) -> None:
         """Let a taker trade, on the side to which the fair price pulls; now and then somebody follows it."""
         account, draw, lots = hit
         if not self._admitted(account, now_us):
             return
-        pull = self._fair_ticks - self._trend_ticks
+        pull = self.trend_ticks
         if self.bids.best < EMPTY and self.asks.best < EMPTY:
             pull = 0.15 * pull + self._fair_ticks - (self.asks.best - self.bids.best) / 2
         is_buy = draw < 0.5 + 0.45 * math.tanh(pull / 1.5)
-        self._trade(now_us, account, is_buy, lots, _PROTECTION_TICKS)
+        self._trade(now_us, account, is_buy, lots)
         if self._rng.random() < _AGAIN_SHARE:
             # The same side again: a fresh draw on that half of its range.
             draw = draw * 0.5 if is_buy else 0.5 + draw * 0.5
-            self.agenda.add(now_us + round(self._rng.expovariate(1 / _AGAIN_MEAN_US)), self.take, (account, draw, lots))
+            self.agenda.add(now_us + round(self._rng.expovariate(1 / _AGAIN_MEAN_US)), self.taking, (account, draw, lots))
 
-    def _trade(self, now_us: int, taker: int, is_buy: bool, lots: int, reach_ticks: int, liquidation: bool = False) -> int:
-        """Match `lots` against the book, as far as `reach_ticks` behind its best; return the lots traded."""
+    def _trade(self, now_us: int, taker: int, is_buy: bool, lots: int, *, liquidation: bool = False) -> int:
+        """Match `lots` against the near part of the book; return the lots traded."""
         book = self.asks if is_buy else self.bids
-        worst = book.best + reach_ticks
+        worst = book.best + _PROTECTION_TICKS
         left = lots
         while left and book.best <= worst and book.best < EMPTY:
             order = book.first()
@@ -159,9 +169,14 @@ class Market:
             left -= filled
             book.reduce(order, filled)
             self._report(now_us, taker, order, filled, liquidation)
-            if not order.lots and order.account < self.makers and self._rng.random() < _REFILL_SHARE:
+            if not order.lots and order.account < self.makers:
                 self._refill(now_us, order)
         return lots - left
+
+    def close_out(self, now_us: int, account: int, position_lots: int) -> int:
+        """Liquidate a signed position, or as much of it as is done at once, and return the lots traded."""
+        lots = min(abs(position_lots), _LARGEST_LIQUIDATION * self.contract.order_lots)
+        return self._trade(now_us, account, position_lots < 0, lots, liquidation=True)
 
     def _report(self, now_us: int, taker: int, order: Order, lots: int, liquidation: bool) -> None:
         """Book one fill on both accounts and tell of it."""
@@ -176,22 +191,27 @@ class Market:
             lots / self.contract.lots_per_unit,
             "sell" if order.is_buy else "buy",
             next(self._numbers),
-            self._names[taker],
-            self._names[order.account],
+            self.names[taker],
+            self.names[order.account],
             liquidation,
         )
-        self._emit(("trades", trade))
+        self.emit(("trades", trade))
 
     def _refill(self, now_us: int, order: Order) -> None:
+        """Have the maker of an order that is gone quote again, at the new price, more often than not."""
+        if self._rng.random() >= _REFILL_SHARE:
+            return
         delay_us = round(_REFILL_MEDIAN_US * math.exp(self._rng.gauss(0, 0.8)))
         life_us = round(_REFILL_LIFE_US * math.exp(self._rng.gauss(0, 1)) * self.regime.lifetime)
-        quote = (order.account, order.is_buy, self._rng.randrange(3), order.placed_lots, life_us)
-        self.agenda.add(now_us + delay_us, self.place, quote)
+        offset = int(self._rng.expovariate(1 / _REFILL_DISTANCE_TICKS))
+        quote = (order.account, order.is_buy, offset, order.placed_lots, life_us)
+        self.agenda.add(now_us + delay_us, self.placing, quote)
 
     def move(self, now_us: int, fair_price: float, regime: Regime) -> None:
         """Take note of the fair price and the weather; makers pull the quotes that these make stale."""
+        self.fair_price = fair_price
         self._fair_ticks = fair_price / self.contract.tick_size
-        self._trend_ticks += 0.01 * (self._fair_ticks - self._trend_ticks)
+        self._slow_ticks += 0.01 * (self._fair_ticks - self._slow_ticks)
         if regime is not self.regime and regime.pulled_share:
             orders = (order for side in (self.bids, self.asks) for level in side.by_level() for order in level)
             for order in orders:
@@ -200,7 +220,10 @@ class Market:
         self.regime = regime
         for side, fair_key in ((self.asks, self._fair_ticks), (self.bids, -self._fair_ticks)):
             for order in side.better_than(fair_key - _STALE_TICKS):
-                if order.account < self.makers or self._rng.random() < _STALE_SHARE:
+                if order.account < self.makers and not order.leaving:
+                    self.pull(now_us, order, _PULL_MEDIAN_US)
+                    self._refill(now_us, order)
+                elif self._rng.random() < _STALE_SHARE:
                     self.pull(now_us, order, _PULL_MEDIAN_US)
 
     def pull(self, now_us: int, order: Order, median_us: int) -> None:
@@ -208,61 +231,9 @@ class Market:
         if not order.leaving:
             order.leaving = True
             delay_us = min(5 * median_us, round(median_us * math.exp(self._rng.gauss(0, 0.6))))
-            self.agenda.add(now_us + delay_us, self.cancel, order)
-
-    def change_leverage(self, now_us: int, account: int, wanted: float) -> None:
-        """Set an account's leverage, if its losses let it."""
-        holdings = self.holdings
-        changed = holdings.change_leverage(account, wanted, self._mark())
-        if changed is None:
-            return
-        before, after = changed
-        position = holdings.position(account)
-        change = LeverageChange(
-            now_us,
-            self._names[account],
-            self.contract.symbol,
-            after,
-            before,
-            position,
-            float(holdings.entry[account]) if position else None,
-            "isolated" if holdings.isolated[account] else "cross",
-            abs(position) * self.last_price / after,
-        )
-        self._emit(("leverage", change))
+            self.agenda.add(now_us + delay_us, self.cancelling, order)
 
     def snapshot(self, now_us: int, _: None) -> None:
         """Show the best levels of the book."""
         bids, asks = self.bids.top(SNAPSHOT_LEVELS), self.asks.top(SNAPSHOT_LEVELS)
-        self._emit(("books", BookSnapshot(now_us, self.contract.symbol, bids, asks)))
-
-    def tick(self, now_us: int, _: None) -> None:
-        """Show the reference prices, then liquidate whom the mark price leaves without margin."""
-        self._funding += 0.01 * (1e-4 - self._funding) + self._rng.gauss(0, 2e-6)
-        mark = self._mark()
-        index = self._fair_ticks * self.contract.tick_size * (1 + self._rng.gauss(0, 2e-5))
-        ticker = DerivativeTicker(
-            now_us,
-            self.contract.symbol,
-            self.last_price,
-            round(mark, 6),
-            round(index, 6),
-            self.holdings.open_interest(),
-            round(self._funding, 8),
-        )
-        self._emit(("tickers", ticker))
-        for account in self.holdings.bankrupt(mark):
-            self._liquidate(now_us, account)
-
-    def _mark(self) -> float:
-        """Return the mark price: near the fair one, drawn to the last trade."""
-        return 0.7 * self._fair_ticks * self.contract.tick_size + 0.3 * self.last_price
-
-    def _liquidate(self, now_us: int, account: int) -> None:
-        lots = int(self.holdings.lots[account])
-        closed = self._trade(now_us, account, lots < 0, abs(lots), EMPTY, liquidation=True)
-        if closed:
-            units = self.contract.lots_per_unit
-            side = "buy" if lots < 0 else "sell"
-            name = self._names[account]
-            self._emit(("liquidations", Liquidation(now_us, self.contract.symbol, side, self.last_price, closed / units, name)))
+        self.emit(("books", BookSnapshot(now_us, self.contract.symbol, bids, asks)))

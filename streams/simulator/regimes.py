@@ -7,7 +7,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from streams.simulator.settings import Contract
+from streams.simulator.settings import VOLATILITY_PER_SQRT_S, Contract
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Regime:
 
 
 #: A busy spell is what naive detectors take for an attack: more of everything, quotes short-lived, smaller and wider.
-BUSY = Regime(rate=2.0, lifetime=0.6, size=0.6, volatility=2.5, half_spread_ticks=1.2, pulled_share=0.1)
+BUSY = Regime(rate=2.0, lifetime=0.6, size=0.6, volatility=2.0, half_spread_ticks=1.2, pulled_share=0.1)
 #: Mean length of spells: of a symbol's own, and (in the last place) of the whole market's.
 _OWN_CALM_S, _MARKET_CALM_S, _BUSY_S = 120.0, 240.0, 15.0
 #: Lengths follow a gamma distribution of this shape: neither clockwork nor without memory.
@@ -31,9 +31,9 @@ _SPELL_SHAPE = 4.0
 _CALM_SHARE = _OWN_CALM_S / (_OWN_CALM_S + _BUSY_S) * _MARKET_CALM_S / (_MARKET_CALM_S + _BUSY_S)
 #: The calm rate makes up for the busy one, so that the average over spells is one.
 CALM = Regime((1 - (1 - _CALM_SHARE) * BUSY.rate) / _CALM_SHARE, 1.0, 1.0, 1.0, 0.5, 0.0)
+#: Volatility over spells of both kinds, against the calm one.
+AVERAGE_VOLATILITY = math.sqrt(_CALM_SHARE + (1 - _CALM_SHARE) * BUSY.volatility**2)
 
-#: Standard deviation of the log price over a second in calm weather: about 50 % a year.
-_VOLATILITY_PER_SQRT_S = 0.9e-4
 _COMMON_SHARE = 0.6
 _ACTIVITY_SIGMA, _ACTIVITY_MEMORY_S = 0.2, 10.0
 
@@ -87,8 +87,9 @@ class Weather:
         wander = np.exp(self._activity - _ACTIVITY_SIGMA**2 / 2).tolist()
         self.rates = [regime.rate * factor for regime, factor in zip(self.regimes, wander, strict=True)]
 
-        draws = rng.standard_t(4, count + 1) / math.sqrt(2)
+        # Student's t with 6 degrees of freedom, of variance one; cut, so that no single step is an incident by itself.
+        draws = (rng.standard_t(6, count + 1) / math.sqrt(1.5)).clip(-4, 4)
         draws = math.sqrt(1 - _COMMON_SHARE) * draws[:-1] + math.sqrt(_COMMON_SHARE) * draws[-1]
         spell = np.array([regime.volatility for regime in self.regimes])
-        self._log_price += _VOLATILITY_PER_SQRT_S * math.sqrt(self._step_s) * self._volatility * spell * draws
+        self._log_price += VOLATILITY_PER_SQRT_S * math.sqrt(self._step_s) * self._volatility * spell * draws
         self.fair_prices = np.exp(self._log_price).tolist()

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from detectors.errors import ConfigError
 from detectors.events import LATEST_TIMESTAMP_US
 
+#: Standard deviation of the log price over a second in calm weather: about 50 % a year.
+VOLATILITY_PER_SQRT_S = 0.9e-4
 #: Book snapshots and tickers of one symbol in a second: they come by the clock, whatever the flow of orders.
 BOOKS_PER_S = 10
 TICKERS_PER_S = 1
@@ -20,6 +22,11 @@ class Contract:
     lots_per_unit: int
     order_lots: int
     volatility: float = 1.0
+
+    @property
+    def drift_ticks_per_sqrt_s(self) -> float:
+        """How far the price moves in a second of calm weather (standard deviation), in ticks; in t seconds, sqrt(t) times as far."""
+        return VOLATILITY_PER_SQRT_S * self.volatility * self.price / self.tick_size
 
 
 _KNOWN = {

@@ -4,8 +4,8 @@ import math
 from random import Random
 
 from streams.simulator.book import Order
+from streams.simulator.clearing import Clearing
 from streams.simulator.incidents import Incident
-from streams.simulator.market import Market
 from streams.simulator.settings import ExchangeSettings
 
 #: Cancels in a second of a burst, at usual intensity and the default flow.
@@ -17,7 +17,7 @@ _RING_PULSE_US = (400_000, 600_000)
 _RING_HELD_US, _RING_JITTER_US = 250_000, 10_000
 _RING_SIZE = 8
 #: Share of the depth that makers withdraw, how fast (median), and how long they take to come back.
-_WITHDRAWN_SHARE, _MOST_WITHDRAWN = 0.75, 0.95
+_WITHDRAWN_SHARE, _MOST_WITHDRAWN = 0.8, 0.95
 _WITHDRAW_MEDIAN_US, _RETURN_US, _RETURNED_LIFE_US = 300_000, 6_000_000, 30_000_000
 
 
@@ -28,21 +28,25 @@ class Trouble:
     ----------
     incident
         What to do.
-    market
-        Where; its symbol is the incident's.
+    clearing
+        Of the incident's symbol, and so its market.
     settings
         Of the exchange.
     rng
         Where its chance comes from.
     """
 
-    def __init__(self, incident: Incident, market: Market, settings: ExchangeSettings, rng: Random) -> None:
+    def __init__(self, incident: Incident, clearing: Clearing, settings: ExchangeSettings, rng: Random) -> None:
         self._incident = incident
-        self._market = market
+        self._market = clearing.market
+        self._clearing = clearing
         self._scale = settings.flow_scale * incident.intensity
         self._rng = rng
         numbers = {name: number for number, name in enumerate(settings.account_names())}
         self._accounts = [numbers[name] for name in incident.accounts]
+        self.beginning = self._market.agenda.action(self.begin)
+        self._raising = self._market.agenda.action(self._raise_leverage)
+        self._returning = self._market.agenda.action(self._return)
 
     def begin(self, now_us: int, _: None) -> None:
         """Put all of the incident on the agenda; called when it starts."""
@@ -90,18 +94,18 @@ class Trouble:
     def _place(self, at_us: int, account: int, offset: int, life_us: int) -> None:
         market, rng = self._market, self._rng
         lots = max(1, round(market.contract.order_lots * math.exp(rng.gauss(0, 0.5))))
-        market.agenda.add(at_us, market.place, (account, rng.random() < 0.5, offset, lots, life_us))
+        market.agenda.add(at_us, market.placing, (account, rng.random() < 0.5, offset, lots, life_us))
 
     def _spike(self, now_us: int, accounts: list[int]) -> None:
         """Raise leverage, each account once and some once more."""
         for account in accounts:
             for _ in range(_rounded(self._rng, 1.3)):
                 at_us = self._rng.randrange(now_us, self._incident.end_us)
-                self._market.agenda.add(at_us, self._raise_leverage, account)
+                self._market.agenda.add(at_us, self._raising, account)
 
     def _raise_leverage(self, now_us: int, account: int) -> None:
-        wanted = self._market.holdings.raised(account, self._rng.randint(2, 4))
-        self._market.change_leverage(now_us, account, wanted)
+        wanted = self._clearing.holdings.raised(account, self._rng.randint(2, 4))
+        self._clearing.change_leverage(now_us, (account, wanted))
 
     def _withdraw(self, now_us: int) -> None:
         """Have the makers take back a share of each level, their largest orders first, and stay away."""
@@ -119,7 +123,7 @@ class Trouble:
                     withdrawn.append((order, order.key - side.best))
                     market.pull(now_us, order, _WITHDRAW_MEDIAN_US)
         market.withdrawn_share = share
-        market.agenda.add(self._incident.end_us, self._return, [(*_shape(order), back) for order, back in withdrawn])
+        market.agenda.add(self._incident.end_us, self._returning, [(*_shape(order), back) for order, back in withdrawn])
 
     def _return(self, now_us: int, quotes: list[tuple[int, bool, int, int]]) -> None:
         """Let the makers come back, at the distances at which they stood."""
@@ -128,7 +132,7 @@ class Trouble:
         for account, is_buy, lots, offset in quotes:
             life_us = round(rng.expovariate(1 / _RETURNED_LIFE_US))
             at_us = now_us + rng.randrange(_RETURN_US)
-            market.agenda.add(at_us, market.place, (account, is_buy, offset, lots, life_us))
+            market.agenda.add(at_us, market.placing, (account, is_buy, offset, lots, life_us))
 
 
 def _shape(order: Order) -> tuple[int, bool, int]:
