@@ -174,6 +174,24 @@ class PeaksOverThreshold:
         if self.seen % 512 == 0:
             self._follow()
 
+    def learn_silence(self, scores: int) -> None:
+        """Take in that many scores of 0 at once, as when nothing happened for a while."""
+        if scores <= 0:
+            return
+        missing = max(self.warm_up - self.seen, 0)
+        self._first.extend([0.0] * min(missing, scores))
+        self.seen += scores
+        if scores <= missing:
+            return
+        if self._first:
+            self._start()
+            scores -= missing
+        fade = 0.5 ** (scores / self.half_life)
+        self.n = self.n * fade + scores
+        self.n_peaks *= fade
+        self._since_guarded += scores
+        self._quantile = max(self._quantile - _QUANTILE_STEP * self.prior_scale * self.level * scores, 0.0)
+
     def _start(self) -> None:
         ordered = sorted(self._first)
         self.threshold = max(ordered[min(len(ordered) - 1, int((1 - self.level) * len(ordered)))], 0.0)

@@ -57,6 +57,8 @@ class CancelBurst(Detector):
         Memory of the rate in seconds, > 0.
     grace_s
         Seconds between the first event and a score that is believed, >= 0.
+    least_cancels
+        Fewer cancels than this in 10 s are no burst, however rare, >= 1.
     tick_s
         Length of a tick in seconds, > 0.
 
@@ -84,9 +86,12 @@ class CancelBurst(Detector):
 
     name = "cancel_burst"
 
-    def __init__(self, half_life_s: float = 600.0, grace_s: float = 30.0, tick_s: float = 0.1) -> None:
+    def __init__(
+        self, half_life_s: float = 600.0, grace_s: float = 30.0, least_cancels: int = 5, tick_s: float = 0.1
+    ) -> None:
         self.half_life_s = half_life_s
         self.grace_s = grace_s
+        self.least_cancels = least_cancels
         self.tick_s = tick_s
         self._cancels = 0.0
         self._cost = 0.0
@@ -145,6 +150,8 @@ class CancelBurst(Detector):
         )
 
     def _most_surprise(self, x: Features) -> float:
+        if x.get("cancels_10s", 0.0) < self.least_cancels:
+            return 0.0
         fade, exposure_s = self._fade(x.get("time_s", 0.0))
         exposure_s += _PRIOR_EXPOSURE_S
         cancels_shape, cost_shape = self._cancels * fade + _PRIOR_COUNT, self._cost * fade + _PRIOR_COUNT

@@ -159,6 +159,8 @@ class Alerts:
         Least seconds between two updates of an alert that do not change its severity, >= 0.
     max_open
         Alerts open at a time; further ones are counted, not opened, >= 1.
+    runbook
+        Address of the runbook; the pattern is its section.
     """
 
     false_alarms_per_day: float = 1.0
@@ -167,6 +169,7 @@ class Alerts:
     resolve_after_s: int = 60
     update_every_s: int = 5
     max_open: int = 1_000
+    runbook: str = "deploy/runbook.md"
 
     def __post_init__(self) -> None:
         _require(self.false_alarms_per_day > 0, "alerts.false_alarms_per_day must be > 0", self.false_alarms_per_day)

@@ -56,14 +56,14 @@ class MarketStage(Stage[MarketTick]):
 
     def poll(self, now_us: int) -> MarketOutput | None:
         """Close what the watermark allows, and say what came of it; None when there is nothing to say."""
-        self.close_until(self.watermark.value(now_us))
+        at_rest = self.advance(now_us)
         if not self.must_speak(now_us, bool(self._signals) or any(self._activity)):
             return None
-        return self._speak(self.watermark.at_rest(now_us) and not self._open)
+        return self._speak(at_rest)
 
     def flush(self) -> MarketOutput:
         """Close everything: the input has ended."""
-        self.close_until(self.last_tick_us())
+        self.close_until(self.end_us())
         return self._speak(at_rest=True)
 
     def new_tick(self) -> MarketTick:

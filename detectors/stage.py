@@ -103,6 +103,11 @@ class Stage(Generic[TickState]):
             heapq.heappush(self._order, tick)
         return state
 
+    def complete(self, complete_us: int) -> None:
+        """State that every topic is complete to a time, as a file in order of time is."""
+        for topic in self.inputs:
+            self.watermark.observe(topic, complete_us, 0)
+
     def rest(self, topic: str, now_us: int) -> None:
         """State that a topic partition has been read to its end."""
         self.watermark.rest(topic, now_us)
@@ -127,6 +132,13 @@ class Stage(Generic[TickState]):
         if watermark_us != BEGINNING_US:
             self.closed_us = max(self.closed_us, watermark_us // self.tick_us * self.tick_us)
 
+    def advance(self, now_us: int) -> bool:
+        """Close what the watermark allows, and every open tick when all inputs are at rest; whether they are."""
+        watermark_us = self.watermark.value(now_us)
+        at_rest = self.watermark.at_rest(now_us)
+        self.close_until(max(watermark_us, self.end_us()) if at_rest else watermark_us)
+        return at_rest
+
     def must_speak(self, now_us: int, something: bool) -> bool:
         """Whether a frame is due: ticks were closed, time has come on, or the silence has lasted half the idle time-out."""
         waited = now_us - self._said_at_us >= self.settings.timing.idle_us // 2 or self._said_at_us < 0
@@ -135,8 +147,8 @@ class Stage(Generic[TickState]):
         self._said_us, self._said_at_us = self.closed_us, now_us
         return True
 
-    def last_tick_us(self) -> int:
-        """End of the last open tick, in microseconds."""
+    def end_us(self) -> int:
+        """Where event time ends when no more input comes: the end of the last open tick."""
         return (max(self._order) + 1) * self.tick_us if self._order else self.closed_us
 
     def _is_closed(self, tick: int) -> bool:

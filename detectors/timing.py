@@ -48,7 +48,8 @@ class Watermark:
     def __init__(self, inputs: Iterable[str], timing: Timing) -> None:
         self.timing = timing
         self._inputs = {name: _Input() for name in inputs}
-        self._newest_us = BEGINNING_US
+        #: The newest event time that any input has shown.
+        self.newest_us = BEGINNING_US
         self._value_us = BEGINNING_US
         self._all_at_rest = False
 
@@ -57,7 +58,7 @@ class Watermark:
         state = self._inputs[name]
         state.complete_us = max(state.complete_us, complete_us)
         state.heard_us = now_us
-        self._newest_us = max(self._newest_us, complete_us if newest_us is None else newest_us)
+        self.newest_us = max(self.newest_us, complete_us if newest_us is None else newest_us)
         if self._all_at_rest:
             self._all_at_rest = False
             for other in self._inputs.values():
@@ -86,8 +87,8 @@ class Watermark:
         """The watermark, in event-time microseconds; `BEGINNING_US` while an active input has shown nothing."""
         active = [state.complete_us for state in self._inputs.values() if self._holds(state, now_us)]
         self._all_at_rest = not active
-        reached = min(active) if active else self._newest_us + self.timing.tick_us
-        if not active and self._newest_us == BEGINNING_US:
+        reached = min(active) if active else self.newest_us + self.timing.tick_us
+        if not active and self.newest_us == BEGINNING_US:
             reached = BEGINNING_US
         self._value_us = max(self._value_us, reached)
         return self._value_us

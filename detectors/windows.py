@@ -63,6 +63,10 @@ class SlidingCounts:
         """The sums of an entity; do not change the list."""
         return self._sums.get(entity, self._nothing)
 
+    def most(self, number: int) -> tuple[str, ...]:
+        """The entities with the largest first counts, at most `number`, largest first."""
+        return tuple(sorted(self._sums, key=lambda entity: (-self._sums[entity][0], entity))[:number])
+
     def _expire(self, last: int) -> None:
         ticks, sums = self._ticks, self._sums
         while ticks and ticks[0][0] <= last:

@@ -1,0 +1,192 @@
+"""The life of alerts: opened once an episode, updated when it grows, resolved when it is over."""
+
+import hashlib
+from collections import Counter
+
+import msgspec
+
+from detectors.config import Alerts
+from detectors.ranking import ranking_score
+from detectors.results import Alert, Contribution, Evidence, Pattern, Severity, Status
+
+#: Part of every alert id: raised when the rules that open alerts change.
+RULE_VERSION = 1
+_ORDER: dict[Severity, int] = {"info": 0, "warning": 1, "critical": 2}
+_MOST_ACCOUNTS = 20
+_GROWTH = 1.2
+_HOUR_US = 3_600_000_000
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """Something worth an alert, at the end of one tick."""
+
+    timestamp: int
+    pattern: Pattern
+    symbol: str
+    severity: Severity
+    per_day: float
+    p_value: float
+    window_start: int
+    title: str
+    contributions: tuple[Contribution, ...]
+    accounts: tuple[str, ...]
+    notional: float
+    evidence: tuple[Evidence, ...]
+    families: int
+
+
+class _Open:
+    """An alert that is open: its worst finding so far, and what was last said of it."""
+
+    __slots__ = ("accounts", "alert_id", "evidence", "finding", "last_us", "revision", "said", "said_us", "score", "start_us")
+
+    def __init__(self, alert_id: str, finding: Finding, score: float) -> None:
+        self.alert_id = alert_id
+        self.start_us = finding.window_start
+        self.finding = finding
+        self.score = score
+        self.accounts = finding.accounts
+        self.evidence = finding.evidence
+        self.last_us = finding.timestamp
+        self.said_us = finding.timestamp
+        self.said: tuple[Severity, float, tuple[str, ...]] = (finding.severity, score, finding.accounts)
+        self.revision = 1
+
+
+class AlertBook:
+    """Open alerts by pattern and symbol.
+
+    A finding on a pattern and symbol without an open alert opens one; further ones belong to it until `resolve_after_s` have
+    passed without any. An update is sent when severity rises, or, at most each `update_every_s`, when the score has grown
+    by a fifth or accounts have joined. Severity, score and explanation are the worst of the episode. The id is a hash of
+    pattern, symbol, opening window and rule version: the same input gives the same id.
+
+    Parameters
+    ----------
+    settings
+        Budget and life of alerts.
+    model_version
+        Written into every alert.
+    runbook
+        Address of the runbook; the pattern is its section.
+    counters
+        Where `alerts_over_max_open` is counted.
+    """
+
+    def __init__(self, settings: Alerts, model_version: str, runbook: str, counters: Counter[str]) -> None:
+        self._settings = settings
+        self._model_version = model_version
+        self._runbook = runbook
+        self._counters = counters
+        self._open: dict[tuple[Pattern, str], _Open] = {}
+        self._opened: dict[tuple[Pattern, str], list[int]] = {}
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def take(self, findings: list[Finding], now_us: int) -> list[Alert]:
+        """Findings of one tick that ends at `now_us`; the alerts to send, worst first."""
+        due: list[tuple[_Open, Status]] = []
+        for finding in sorted(findings, key=lambda one: (one.pattern, one.symbol, one.per_day, one.title)):
+            key = (finding.pattern, finding.symbol)
+            known = self._open.get(key)
+            if known is not None:
+                self._worsen(known, finding)
+            elif len(self._open) >= self._settings.max_open:
+                self._counters["alerts_over_max_open"] += 1
+            else:
+                due.append((self._begin(key, finding), "open"))
+        begun = {id(opened) for opened, _ in due}
+        due += [(one, "update") for one in self._open.values() if id(one) not in begun and self._has_grown(one, now_us)]
+        alerts = [self._say(opened, status, now_us) for opened, status in due]
+        return sorted(alerts, key=lambda alert: (alert.rank, alert.alert_id))
+
+    def resolve(self, now_us: int) -> list[Alert]:
+        """Resolve what has been silent for `resolve_after_s` at `now_us`."""
+        over = [key for key, one in self._open.items() if now_us - one.last_us >= self._settings.resolve_after_s * 1_000_000]
+        resolved = []
+        for key in sorted(over):
+            one = self._open[key]
+            one.revision += 1
+            resolved.append(self._alert(one, "resolved", now_us))
+            del self._open[key]
+        return resolved
+
+    def resolve_due_us(self) -> int | None:
+        """When the next alert may have to be resolved; None when none is open."""
+        if not self._open:
+            return None
+        return min(one.last_us for one in self._open.values()) + self._settings.resolve_after_s * 1_000_000
+
+    def _begin(self, key: tuple[Pattern, str], finding: Finding) -> _Open:
+        recent = [start for start in self._opened.get(key, []) if finding.timestamp - start < _HOUR_US]
+        name = f"{finding.pattern}|{finding.symbol}|{finding.window_start}|{RULE_VERSION}"
+        alert_id = hashlib.blake2b(name.encode(), digest_size=16).hexdigest()
+        opened = _Open(alert_id, finding, self._score(finding, len(recent)))
+        self._open[key] = opened
+        self._opened[key] = [*recent, finding.timestamp]
+        return opened
+
+    def _worsen(self, known: _Open, finding: Finding) -> None:
+        known.last_us = max(known.last_us, finding.timestamp)
+        joined = tuple(account for account in finding.accounts if account not in known.accounts)
+        known.accounts = (known.accounts + joined)[:_MOST_ACCOUNTS]
+        known.evidence = _spread(known.evidence, finding.evidence)
+        repeats = len(self._opened[(finding.pattern, finding.symbol)]) - 1
+        score = self._score(finding, repeats)
+        worse = _ORDER[finding.severity], score
+        if worse > (_ORDER[known.finding.severity], known.score):
+            known.finding, known.score = finding, score
+
+    def _has_grown(self, one: _Open, now_us: int) -> bool:
+        severity, score, accounts = one.said
+        if _ORDER[one.finding.severity] > _ORDER[severity]:
+            return True
+        if now_us - one.said_us < self._settings.update_every_s * 1_000_000:
+            return False
+        return one.score >= score * _GROWTH or len(one.accounts) > len(accounts)
+
+    def _say(self, one: _Open, status: Status, now_us: int) -> Alert:
+        if status == "update":
+            one.revision += 1
+        one.said = (one.finding.severity, one.score, one.accounts)
+        one.said_us = now_us
+        return self._alert(one, status, now_us)
+
+    def _alert(self, one: _Open, status: Status, now_us: int) -> Alert:
+        finding = one.finding
+        rank = 1 + sum((other.score, one.alert_id) > (one.score, other.alert_id) for other in self._open.values())
+        return Alert(
+            alert_id=one.alert_id,
+            revision=one.revision,
+            status=status,
+            timestamp=now_us,
+            pattern=finding.pattern,
+            severity=finding.severity,
+            score=one.score,
+            rank=rank,
+            p_value=finding.p_value,
+            symbol=finding.symbol,
+            accounts=one.accounts,
+            window_start=one.start_us,
+            window_end=one.last_us,
+            title=finding.title,
+            explanation=finding.contributions,
+            evidence=one.evidence,
+            notional_at_risk=finding.notional,
+            runbook=f"{self._runbook}#{finding.pattern}",
+            model_version=self._model_version,
+        )
+
+    @staticmethod
+    def _score(finding: Finding, repeats: int) -> float:
+        return ranking_score(finding.severity, finding.per_day, finding.notional, finding.families, repeats)
+
+
+def _spread(known: tuple[Evidence, ...], more: tuple[Evidence, ...]) -> tuple[Evidence, ...]:
+    """The stretches of both, one a topic partition."""
+    spans = {(part.topic, part.partition): [part.first_offset, part.last_offset] for part in known}
+    for part in more:
+        span = spans.setdefault((part.topic, part.partition), [part.first_offset, part.last_offset])
+        span[0], span[1] = min(span[0], part.first_offset), max(span[1], part.last_offset)
+    return tuple(Evidence(topic, partition, *span) for (topic, partition), span in sorted(spans.items()))

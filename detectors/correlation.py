@@ -1,0 +1,200 @@
+"""Correlation: several signals together that chance would seldom bring together."""
+
+import math
+from collections import Counter, deque
+from collections.abc import Sequence
+
+import msgspec
+
+from detectors.combination import cauchy_combination, truncated_product
+from detectors.config import Calibration
+from detectors.results import Contribution, Scope, Signal
+from detectors.scorer import Scorer
+
+_SECONDS_A_DAY = 86_400.0
+#: Windows, in seconds, over which signals count as together.
+WINDOWS_S = (1, 10, 60)
+#: A family of signals takes part when its p-value over the window is at most this.
+_CUT = 0.05
+#: Seconds of an entity's silence that are learned at most, and after which it is forgotten.
+_MOST_SILENT_S = 3_600
+#: Entities remembered by a scope; those silent longest go first.
+_MOST_ENTITIES = 20_000
+#: A second's joint score that is ordinary: p-values are exponential in natural logarithms, 1 / ln 10 in decades.
+_PRIOR_SCALE = 0.45
+
+
+class Joint(msgspec.Struct, frozen=True):
+    """Signals of two or more families on one entity: how likely together, and what each is."""
+
+    scope: Scope
+    entity: str
+    p_value: float
+    per_day: float
+    score: float
+    window_s: int
+    contributions: tuple[Contribution, ...]
+    signals: tuple[Signal, ...]
+
+
+class _Recent:
+    """Signals of one entity by family and stream: for each, those of the last minute that no later one outdoes."""
+
+    __slots__ = ("last_second", "streams")
+
+    def __init__(self, second: int) -> None:
+        self.streams: dict[tuple[str, str], deque[tuple[int, Signal]]] = {}
+        self.last_second = second
+
+    def add(self, family: str, stream: str, tick: int, signal: Signal) -> None:
+        kept = self.streams.setdefault((family, stream), deque())
+        while kept and kept[-1][1].per_day >= signal.per_day:
+            kept.pop()
+        kept.append((tick, signal))
+
+    def expire(self, last_tick: int) -> None:
+        for key in list(self.streams):
+            kept = self.streams[key]
+            while kept and kept[0][0] <= last_tick:
+                kept.popleft()
+            if not kept:
+                del self.streams[key]
+
+    def families(self, after_tick: int) -> dict[str, list[Signal]]:
+        """By family, the rarest signal of each stream later than a tick."""
+        found: dict[str, list[Signal]] = {}
+        for (family, _), kept in sorted(self.streams.items()):
+            signal = next((signal for tick, signal in kept if tick > after_tick), None)
+            if signal is not None:
+                found.setdefault(family, []).append(signal)
+        return found
+
+
+class Correlator:
+    """Signals on entities of one scope (symbols, cohorts of accounts, or the market) over 1, 10 and 60 s.
+
+    Each signal says how often a day chance makes one as rare in its stream, λ. Over a window of w seconds its p-value is
+    `1 - exp(-λ w / 86400)`, which accounts for the number of accounts and ticks tested. Streams of one family (the same thing
+    seen by account, group and symbol) are merged by the Cauchy combination, since they depend on each other. Families are
+    multiplied by the truncated product; the best of the three windows, times three, is the second's score, in decades. What families
+    have in common anyway (a busy market cancels more *and* thins) is calibrated away: the score's own history gives the p-value,
+    by peaks over threshold. Two things together are never likelier than the rarer of them: that bound is applied last.
+
+    Parameters
+    ----------
+    scope
+        What the entities are.
+    families
+        Families there can be.
+    settings, counters
+        As for `Scorer`.
+    tick_us
+        Length of a tick in microseconds.
+    """
+
+    def __init__(
+        self, scope: Scope, families: int, settings: Calibration, counters: Counter[str], tick_us: int
+    ) -> None:
+        self.scope = scope
+        self.families = families
+        self._ticks_a_second = 1_000_000 // tick_us
+        self._scorer = Scorer(settings, counters, prior_scale=_PRIOR_SCALE)
+        self._entities: dict[str, _Recent] = {}
+        self._touched: set[str] = set()
+
+    def add(self, entity: str, family: str, stream: str, tick: int, signal: Signal) -> None:
+        """Let a signal count for an entity from `tick` on."""
+        recent = self._entities.pop(entity, None) or _Recent(tick // self._ticks_a_second)
+        # Put back at the end: the order of the dict is the order of forgetting.
+        self._entities[entity] = recent
+        self._touched.add(entity)
+        recent.add(family, stream, tick, signal)
+
+    def close_second(self, tick: int) -> list[Joint]:
+        """Judge the entities that showed something new in a second; `tick` is its last."""
+        found: list[Joint] = []
+        for entity in sorted(self._touched):
+            recent = self._entities[entity]
+            recent.expire(tick - WINDOWS_S[-1] * self._ticks_a_second)
+            joint = self._judge(entity, recent, tick)
+            if joint is not None:
+                found.append(joint)
+        self._touched.clear()
+        self._forget(tick // self._ticks_a_second)
+        return found
+
+    def _forget(self, second: int) -> None:
+        for entity in list(self._entities):
+            if second - self._entities[entity].last_second <= _MOST_SILENT_S and len(self._entities) <= _MOST_ENTITIES:
+                return
+            del self._entities[entity]
+
+    def _judge(self, entity: str, recent: _Recent, tick: int) -> Joint | None:
+        second = tick // self._ticks_a_second
+        self._scorer.pot.learn_silence(min(second - recent.last_second - 1, _MOST_SILENT_S))
+        recent.last_second = second
+        score, window_s, parts = self._joint_score(recent, tick)
+        verdict = self._scorer.judge(score, float(second + 1))
+        self._scorer.pot.learn(score)
+        if verdict is None or len(parts) < 2:
+            return None
+        rarest = min(signal.per_day for _, signals, _ in parts for signal in signals)
+        return Joint(
+            scope=self.scope,
+            entity=entity,
+            p_value=min(verdict.p_value, *(p for _, _, p in parts)),
+            per_day=min(verdict.per_day, rarest),
+            score=score,
+            window_s=window_s,
+            contributions=_shares(parts),
+            signals=tuple(signal for _, signals, _ in parts for signal in signals),
+        )
+
+    def _joint_score(self, recent: _Recent, tick: int) -> tuple[float, int, list[tuple[str, list[Signal], float]]]:
+        best: tuple[float, int, list[tuple[str, list[Signal], float]]] = (0.0, 0, [])
+        for window_s in WINDOWS_S:
+            parts = [
+                (family, signals, p_value)
+                for family, signals in recent.families(tick - window_s * self._ticks_a_second).items()
+                if (p_value := family_p_value(signals, window_s)) <= _CUT
+            ]
+            if len(parts) < 2:
+                continue
+            together = truncated_product([p for _, _, p in parts], max(self.families, len(parts)), _CUT)
+            score = max(-math.log10(min(together * len(WINDOWS_S), 1.0)), 0.0)
+            if score > best[0]:
+                best = (score, window_s, parts)
+        return best
+
+
+def family_p_value(signals: Sequence[Signal], window_s: float) -> float:
+    """Chance that a family's streams show signals as rare as these within a window.
+
+    Examples
+    --------
+    >>> rare = Signal(0, "d", "thin_book", "symbol", "X", "X", 1e-5, 8.64, 5.0, ())
+    >>> round(family_p_value([rare], window_s=10.0), 6)
+    0.001
+    """
+    p_values = [max(-math.expm1(-signal.per_day * window_s / _SECONDS_A_DAY), 1e-300) for signal in signals]
+    return cauchy_combination(p_values)
+
+
+def _shares(parts: list[tuple[str, list[Signal], float]]) -> tuple[Contribution, ...]:
+    whole = sum(-math.log(p) for _, _, p in parts)
+    found = []
+    for family, signals, p_value in sorted(parts, key=lambda part: (part[2], part[0])):
+        rarest = min(signals, key=lambda signal: (signal.per_day, signal.entity))
+        first = rarest.contributions[0] if rarest.contributions else None
+        label = f"{family} ({rarest.scope} {rarest.entity})" + (f": {first.signal}" if first else "")
+        found.append(
+            Contribution(
+                label,
+                first.observed if first else rarest.score,
+                first.expected if first else 0.0,
+                first.unit if first else "score",
+                p_value,
+                -math.log(p_value) / whole,
+            )
+        )
+    return tuple(found)

@@ -1,0 +1,211 @@
+"""The correlation stage: everything together, and the alerts that come of it."""
+
+from collections.abc import Sequence
+
+from detectors.alert_book import AlertBook, Finding
+from detectors.config import CoreSettings
+from detectors.correlation import Correlator, Joint
+from detectors.events import Event
+from detectors.ledger import InputLedger
+from detectors.leverage_pool import LeveragePool
+from detectors.results import Alert, Evidence, LeverageMove, Severity, Signal, SignalFrame
+from detectors.seeds import seed_of
+from detectors.stage import Stage
+from detectors.titles import joint_title, signal_title
+
+SIGNALS = "signals"
+MARKET = "*"
+#: Streams of scores a symbol has: the budget of false alarms is shared by them.
+_STREAMS = 8
+#: Patterns that can stand together on one symbol.
+_FAMILIES = 3
+#: Seconds that accounts seen in step count as one cohort.
+_COHORT_S = 60
+
+
+class CorrelationTick:
+    """What all sources said of one tick."""
+
+    __slots__ = ("evidence", "moves", "signals")
+
+    def __init__(self) -> None:
+        self.signals: list[Signal] = []
+        self.moves: list[LeverageMove] = []
+        self.evidence: list[Evidence] = []
+
+
+class CorrelationStage(Stage[CorrelationTick]):
+    """Signals of every source to ranked alerts.
+
+    Parameters
+    ----------
+    sources
+        Names of the stages upstream: `market/0`, ..., `account/0`, ...
+    settings
+        The settings of the core.
+    """
+
+    name = "correlation"
+
+    def __init__(self, sources: Sequence[str], settings: CoreSettings) -> None:
+        super().__init__((), sources, 0, settings)
+        self._frames = InputLedger(SIGNALS, 0, settings.timing)
+        self._last_tick: dict[str, int] = {}
+        self._leverage = LeveragePool(settings, self.counters)
+        self._ticks_a_second = 1_000_000 // self.tick_us
+        calibration = settings.calibration
+        self._by_symbol = Correlator("symbol", _FAMILIES, calibration, self.counters, self.tick_us)
+        self._by_cohort = Correlator("cohort", _FAMILIES, calibration, self.counters, self.tick_us)
+        self._by_market = Correlator("market", 2, calibration, self.counters, self.tick_us)
+        self._symbols: set[str] = set()
+        self._cohorts: dict[str, tuple[int, str]] = {}
+        model_version = f"squall-1-{seed_of(repr(settings)):08x}"
+        self._book = AlertBook(settings.alerts, model_version, settings.alerts.runbook, self.counters)
+        self._alerts: list[Alert] = []
+
+    def push_frame(self, frame: SignalFrame, offset: int, now_us: int) -> None:
+        """Fold what one source said; ticks of a source that came before (its worker began again) are skipped."""
+        last = self._last_tick.get(frame.source, -1)
+        for said in frame.ticks:
+            if said.tick <= last:
+                self.counters["duplicate_frame_ticks"] += 1
+            elif self._is_closed(said.tick):
+                self.counters["late"] += len(said.signals)
+            else:
+                state = self.open_tick(said.tick)
+                state.signals += said.signals
+                state.moves += said.moves
+                state.evidence += said.evidence
+                self._frames.note(said.tick, offset, offset)
+        if frame.ticks:
+            self._last_tick[frame.source] = max(last, frame.ticks[-1].tick)
+        self._frames.read(offset)
+        if frame.at_rest:
+            self.watermark.arrive(frame.source, frame.closed_us, now_us)
+            self.watermark.rest(frame.source, now_us)
+        else:
+            self.watermark.observe(frame.source, frame.closed_us, now_us)
+
+    def poll(self, now_us: int) -> tuple[Alert, ...]:
+        """Close what the watermark allows; the alerts that came of it, in order."""
+        self.advance(now_us)
+        alerts, self._alerts = tuple(self._alerts), []
+        return alerts
+
+    def flush(self) -> tuple[Alert, ...]:
+        """Close what was said so far: the input has ended. Alerts that are open stay open: time has not passed for them."""
+        self.close_until(self.end_us())
+        alerts, self._alerts = tuple(self._alerts), []
+        return alerts
+
+    def end_us(self) -> int:
+        """The end of the second that the sources have come to: alerts that are open wait for time that has not passed."""
+        return -(-self.watermark.newest_us // 1_000_000) * 1_000_000
+
+    def safe_offset(self, topic: str) -> int | None:
+        """Every record of `topic` below it is in a closed tick; None when nothing was read."""
+        return self._frames.safe_offset
+
+    def new_tick(self) -> CorrelationTick:
+        """An empty tick."""
+        return CorrelationTick()
+
+    def fold(self, topic: str, state: CorrelationTick, tick: int, events: Sequence[Event]) -> None:
+        """Nothing: this stage has frames, not events."""
+
+    def close_tick(self, tick: int, state: CorrelationTick, evidence: tuple[Evidence, ...]) -> None:
+        """Judge a tick: first alone, at the end of a second together, then end what is over."""
+        self._frames.close(tick)
+        now_us = (tick + 1) * self.tick_us
+        signals = [*state.signals, *self._leverage.close_tick(tick, state.moves, tuple(sorted(state.evidence)))]
+        signals.sort(key=lambda signal: (signal.detector, signal.scope, signal.entity, signal.symbol))
+        findings = []
+        for signal in signals:
+            self._correlate(tick, signal)
+            severity = self._severity(signal.per_day)
+            if severity is not None:
+                findings.append(self._single(signal, severity))
+        if tick % self._ticks_a_second == self._ticks_a_second - 1:
+            findings += self._together(tick)
+        elif signals:
+            self.open_tick(tick - tick % self._ticks_a_second + self._ticks_a_second - 1)
+        self._alerts += self._book.resolve(now_us)
+        self._alerts += self._book.take(findings, now_us)
+        due_us = self._book.resolve_due_us()
+        if due_us is not None:
+            self.open_tick(max(-(-due_us // self.tick_us) - 1, tick + 1))
+
+    def _correlate(self, tick: int, signal: Signal) -> None:
+        stream = f"{signal.detector}/{signal.scope}"
+        self._by_symbol.add(signal.symbol, signal.pattern, stream, tick, signal)
+        self._symbols.add(signal.symbol)
+        self._by_market.families = max(2, len(self._symbols))
+        self._by_market.add(MARKET, signal.symbol, f"{signal.pattern}/{stream}", tick, signal)
+        if signal.scope in ("account", "group"):
+            self._by_cohort.add(self._cohort(tick, signal), signal.pattern, stream, tick, signal)
+
+    def _cohort(self, tick: int, signal: Signal) -> str:
+        """Who an account acts with: the first of the accounts it was lately seen in step with, or itself."""
+        if signal.scope == "group":
+            for account in signal.accounts:
+                self._cohorts[account] = (tick, signal.accounts[0])
+            return signal.accounts[0]
+        seen, first = self._cohorts.get(signal.entity, (tick, signal.entity))
+        if tick - seen <= _COHORT_S * self._ticks_a_second:
+            return first
+        del self._cohorts[signal.entity]
+        return signal.entity
+
+    def _together(self, tick: int) -> list[Finding]:
+        findings = []
+        for correlator in (self._by_symbol, self._by_cohort, self._by_market):
+            for joint in correlator.close_second(tick):
+                severity = self._severity(joint.per_day)
+                if severity == "warning" and joint.per_day <= self.settings.alerts.critical_per_day / _STREAMS:
+                    severity = "critical"
+                if severity is not None:
+                    findings.append(self._joint(tick, joint, severity))
+        return findings
+
+    def _severity(self, per_day: float) -> Severity | None:
+        alerts = self.settings.alerts
+        if per_day <= alerts.false_alarms_per_day / _STREAMS:
+            return "warning"
+        return "info" if per_day <= alerts.info_per_day / _STREAMS else None
+
+    def _single(self, signal: Signal, severity: Severity) -> Finding:
+        return Finding(
+            timestamp=signal.timestamp,
+            pattern=signal.pattern,
+            symbol=signal.symbol,
+            severity=severity,
+            per_day=signal.per_day,
+            p_value=signal.p_value,
+            window_start=signal.timestamp - self.tick_us,
+            title=signal_title(signal),
+            contributions=signal.contributions,
+            accounts=signal.accounts,
+            notional=signal.notional,
+            evidence=signal.evidence,
+            families=1,
+        )
+
+    def _joint(self, tick: int, joint: Joint, severity: Severity) -> Finding:
+        rarest = min(joint.signals, key=lambda signal: (signal.per_day, signal.entity))
+        symbol = MARKET if joint.scope == "market" else rarest.symbol
+        by_rarity = sorted(joint.signals, key=lambda signal: (signal.per_day, signal.entity))
+        return Finding(
+            timestamp=(tick + 1) * self.tick_us,
+            pattern="correlated_stress",
+            symbol=symbol,
+            severity=severity,
+            per_day=joint.per_day,
+            p_value=joint.p_value,
+            window_start=min(signal.timestamp for signal in joint.signals) - self.tick_us,
+            title=joint_title(joint, symbol),
+            contributions=joint.contributions,
+            accounts=tuple(dict.fromkeys(account for signal in by_rarity for account in signal.accounts)),
+            notional=sum(signal.notional for signal in joint.signals),
+            evidence=tuple(sorted({part for signal in joint.signals for part in signal.evidence})),
+            families=len(joint.contributions),
+        )

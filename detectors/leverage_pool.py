@@ -1,0 +1,100 @@
+"""Leverage moves of all partitions, added up by symbol and judged."""
+
+from collections import Counter
+
+from detectors.base import Features
+from detectors.config import CoreSettings
+from detectors.leverage_spike import LeverageSpike
+from detectors.results import Evidence, LeverageMove, Signal
+from detectors.scorer import Scorer
+from detectors.seeds import seed_of
+from detectors.windows import SlidingCounts
+
+_SECONDS = (1, 10, 60)
+_MOST_ACCOUNTS = 20
+
+
+class _SymbolLeverage:
+    __slots__ = ("accounts", "detector", "near_cents", "notional_cents", "windows")
+
+    def __init__(self, symbol: str, settings: CoreSettings) -> None:
+        half_life_s = settings.memory.leverage_half_life_s
+        self.detector = LeverageSpike(seed_of("leverage_spike", symbol), half_life_s)
+        ticks_a_second = 1_000_000 // settings.timing.tick_us
+        self.windows = {seconds: SlidingCounts(seconds * ticks_a_second, 2) for seconds in _SECONDS}
+        self.accounts = SlidingCounts(10 * ticks_a_second, 1)
+        self.notional_cents = 0
+        self.near_cents = 0
+
+
+class LeveragePool:
+    """One leverage-spike detector a symbol over the moves of every partition; one calibration for all symbols.
+
+    Parameters
+    ----------
+    settings
+        The settings of the core.
+    counters
+        The stage's counters.
+    """
+
+    def __init__(self, settings: CoreSettings, counters: Counter[str]) -> None:
+        self._settings = settings
+        self._tick_us = settings.timing.tick_us
+        self._symbols: dict[str, _SymbolLeverage] = {}
+        self._scorer = Scorer(settings.calibration, counters)
+
+    def close_tick(self, tick: int, moves: list[LeverageMove], evidence: tuple[Evidence, ...]) -> list[Signal]:
+        """Judge the symbols whose accounts changed leverage in a tick."""
+        by_symbol: dict[str, list[LeverageMove]] = {}
+        for move in moves:
+            by_symbol.setdefault(move.symbol, []).append(move)
+        signals = []
+        for symbol in sorted(by_symbol):
+            signal = self._judge(tick, symbol, by_symbol[symbol], evidence)
+            if signal is not None:
+                signals.append(signal)
+        return signals
+
+    def _judge(self, tick: int, symbol: str, moves: list[LeverageMove], evidence: tuple[Evidence, ...]) -> Signal | None:
+        state = self._symbols.get(symbol)
+        if state is None:
+            state = self._symbols[symbol] = _SymbolLeverage(symbol, self._settings)
+        raises, micro = sum(move.raises for move in moves), sum(move.doublings_micro for move in moves)
+        for window in state.windows.values():
+            window.add(tick, {symbol: [raises, micro]})
+        state.accounts.add(tick, {account: [1] for move in moves for account in move.accounts})
+        state.notional_cents += sum(move.notional_cents for move in moves)
+        state.near_cents += sum(move.near_cents for move in moves)
+        time_s = (tick + 1) * self._tick_us / 1e6
+        x = self._features(symbol, state, raises, micro, time_s)
+        verdict = self._scorer.step(state.detector, x, time_s)
+        if verdict is None:
+            return None
+        raisers = state.accounts.most(_MOST_ACCOUNTS)
+        return Signal(
+            timestamp=(tick + 1) * self._tick_us,
+            detector="leverage_spike",
+            pattern="leverage_spike",
+            scope="symbol",
+            entity=symbol,
+            symbol=symbol,
+            p_value=verdict.p_value,
+            per_day=verdict.per_day,
+            score=verdict.score,
+            contributions=verdict.contributions,
+            accounts=raisers,
+            notional=max(state.near_cents, 0) / 100.0,
+            evidence=evidence,
+        )
+
+    @staticmethod
+    def _features(symbol: str, state: _SymbolLeverage, raises: int, micro: int, time_s: float) -> Features:
+        x: Features = {"time_s": time_s, "raises_tick": float(raises), "doublings_tick": micro / 1e6}
+        for seconds, window in state.windows.items():
+            count, doublings_micro = window.get(symbol)
+            x[f"raises_{seconds}s"] = float(count)
+            x[f"doublings_{seconds}s"] = doublings_micro / 1e6
+        if state.notional_cents > 0:
+            x["near_share"] = min(max(state.near_cents / state.notional_cents, 0.0), 1.0)
+        return x

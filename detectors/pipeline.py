@@ -1,0 +1,133 @@
+"""All stages in one process: files through the same core as Kafka."""
+
+from collections import Counter
+from collections.abc import Callable
+
+import msgspec
+
+from detectors.account_stage import AccountStage
+from detectors.config import CoreSettings
+from detectors.correlation_stage import CorrelationStage
+from detectors.events import Event, key_of
+from detectors.market_stage import MarketOutput, MarketStage
+from detectors.results import Alert, Refusal, Signal, SignalFrame
+
+#: Events between two polls: as a worker's batch, and like it without any effect on what comes out.
+_BATCH = 512
+
+
+class Results(msgspec.Struct):
+    """What came out."""
+
+    alerts: list[Alert]
+    signals: list[Signal]
+
+
+def source_names(partitions: int) -> list[str]:
+    """The sources of a correlation stage.
+
+    Examples
+    --------
+    >>> source_names(1)
+    ['market/0', 'account/0']
+    """
+    return [f"{stage}/{partition}" for stage in ("market", "account") for partition in range(partitions)]
+
+
+class Pipeline:
+    """Every partition of every stage, fed in order of time.
+
+    Parameters
+    ----------
+    settings
+        The settings of the core.
+    partitions
+        Partitions of the co-partitioned topics: results are those of as many Kafka partitions.
+    partition_of
+        Kafka's partition of a key.
+
+    Examples
+    --------
+    >>> from detectors.events import Trade
+    >>> pipeline = Pipeline(CoreSettings(), 1, lambda key: 0)
+    >>> pipeline.push("trades", 0, Trade(1_000_000, "BTC-PERP", 100.0, 1.0, "buy"))
+    >>> pipeline.flush()
+    >>> pipeline.results()
+    Results(alerts=[], signals=[])
+    """
+
+    def __init__(self, settings: CoreSettings, partitions: int, partition_of: Callable[[str], int]) -> None:
+        self._partition_of = partition_of
+        self._lateness_us = settings.timing.lateness_us
+        self._market = [MarketStage(number, partitions, settings, partition_of) for number in range(partitions)]
+        self._account = [AccountStage(number, partitions, settings) for number in range(partitions)]
+        self._correlation = CorrelationStage(source_names(partitions), settings)
+        self._results = Results([], [])
+        self._newest_us = -1
+        self._pushed = 0
+        self._frames = [0] * partitions
+        self._signal_frames = 0
+
+    @property
+    def counters(self) -> Counter[str]:
+        """The counters of all stages, added up."""
+        total: Counter[str] = Counter()
+        for stage in (*self._market, *self._account, self._correlation):
+            total.update(stage.counters)
+        return total
+
+    def push(self, topic: str, offset: int, event: Event) -> Refusal | None:
+        """Take one event at its offset in its topic partition; the reason, if it is refused."""
+        partition = self._partition_of(key_of(topic, event))
+        stage = self._account[partition] if topic == "leverage" else self._market[partition]
+        if topic not in stage.inputs:
+            return None
+        refusals = stage.push(topic, (offset,), (event,), 0)
+        if refusals:
+            return refusals[0]
+        self._newest_us = max(self._newest_us, event.timestamp)
+        self._pushed += 1
+        if self._pushed % _BATCH == 0:
+            self._turn()
+        return None
+
+    def flush(self) -> None:
+        """The input has ended: close every tick."""
+        self._turn()
+        for market in self._market:
+            self._hand_on(market.flush())
+        for account in self._account:
+            self._signals(account.flush())
+        self._results.alerts += self._correlation.flush()
+
+    def results(self) -> Results:
+        """What has come out since the last call."""
+        results, self._results = self._results, Results([], [])
+        return results
+
+    def _turn(self) -> None:
+        """All inputs are complete to the newest event less the lateness: a file is in order of time."""
+        complete_us = self._newest_us - self._lateness_us
+        for market in self._market:
+            market.complete(complete_us)
+            output = market.poll(0)
+            if output is not None:
+                self._hand_on(output)
+        for account in self._account:
+            account.complete(complete_us)
+            frame = account.poll(0)
+            if frame is not None:
+                self._signals(frame)
+        self._results.alerts += self._correlation.poll(0)
+
+    def _hand_on(self, output: MarketOutput) -> None:
+        for partition, frame in enumerate(output.activity):
+            self._account[partition].push_frame(frame, self._frames[partition], 0)
+            self._frames[partition] += 1
+        self._signals(output.signals)
+
+    def _signals(self, frame: SignalFrame) -> None:
+        self._correlation.push_frame(frame, self._signal_frames, 0)
+        self._signal_frames += 1
+        for tick in frame.ticks:
+            self._results.signals += tick.signals
