@@ -1,7 +1,7 @@
 """A simulated derivatives exchange: a seeded stream of events with planted, labelled incidents.
 
-It feeds the demo and the throughput benchmark. It is no yardstick of detection: it knows nothing of the detectors, and real
-markets are stranger than it.
+It feeds the demo and the throughput benchmark. It is no yardstick of detection: it knows nothing of the detectors,
+and real markets are stranger than it.
 
 >>> settings = ExchangeSettings(seed=1, events_per_s=200, duration_s=120)
 >>> exchange = Exchange(settings, plant(1, settings))

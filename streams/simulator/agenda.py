@@ -24,7 +24,7 @@ _Entry = tuple[int, int, int, Any]
 
 
 class Agenda:
-    """A calendar of actions: kept in slots, put in order only when their slot comes, so that far-off actions cost little.
+    """A calendar of actions, kept in slots and put in order only when their slot comes: far-off actions cost little.
 
     Actions at the same time run in the order in which they were added.
 

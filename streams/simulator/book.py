@@ -37,8 +37,8 @@ class _Level:
 class BookSide:
     """One side of a book.
 
-    A price is held as a *key* that is lower the better it is: the price in ticks for asks, its negative for bids. So both sides are
-    the same code, and a book is uncrossed when the best keys of both sides add up to more than zero.
+    A price is held as a *key* that is lower the better it is: the price in ticks for asks, its negative for bids. So
+    both sides are the same code, and a book is uncrossed when the best keys of both sides add up to more than zero.
     """
 
     def __init__(self, contract: Contract, is_buy: bool) -> None:

@@ -13,7 +13,7 @@ _FUNDING, _FUNDING_NOISE, _FUNDING_RETURN = 1e-4, 2e-6, 0.01
 
 
 class Clearing:
-    """Keeps the accounts of one symbol honest: sets leverage, states prices, closes positions that have lost their margin.
+    """Keeps the accounts of one symbol honest: sets leverage, states prices, closes positions without margin.
 
     Parameters
     ----------

@@ -1,7 +1,6 @@
 """The whole exchange: all symbols, their common weather, and the planted incidents, as one stream in order of time."""
 
 from collections.abc import Iterator, Sequence
-from itertools import count
 from random import Random
 
 import numpy as np
@@ -13,7 +12,7 @@ from streams.simulator.clearing import Clearing
 from streams.simulator.flow import Flow
 from streams.simulator.holdings import LEVERAGES, Holdings
 from streams.simulator.incidents import Incident, check
-from streams.simulator.market import Admission, Market
+from streams.simulator.market import Admission, Market, Venue
 from streams.simulator.regimes import Weather
 from streams.simulator.settings import BOOKS_PER_S, TICKERS_PER_S, ExchangeSettings, contract_of
 from streams.simulator.trouble import Trouble
@@ -25,8 +24,8 @@ _STEPS_A_TICKER = BOOKS_PER_S // TICKERS_PER_S
 class Exchange:
     """A simulated derivatives exchange: a seeded stream of events.
 
-    It shows what an exchange tells of itself: trades, cancels, leverage changes, book snapshots of 20 levels, tickers and
-    liquidations, all from one book a symbol, so that what is traded or taken back is gone from the next snapshot.
+    It shows what an exchange tells of itself: trades, cancels, leverage changes, book snapshots of 20 levels, tickers
+    and liquidations, all from one book a symbol, so that what is traded or taken back is gone from the next snapshot.
 
     Parameters
     ----------
@@ -78,11 +77,11 @@ class _Run:
         self._rng = Generator(np.random.PCG64(next(seeds)))
         self._flows: list[Flow] = []
         self._clearings: list[Clearing] = []
-        numbers = count(1)
+        venue = Venue(settings, self._agenda, self._out.append, admission)
         for contract in contracts:
             holdings = Holdings(contract, settings, Generator(np.random.PCG64(next(seeds))))
             chance = Random(int(next(seeds).generate_state(1)[0]))
-            market = Market(contract, settings, holdings, self._agenda, numbers, self._out.append, chance, admission)
+            market = Market(contract, venue, holdings, chance)
             self._clearings.append(Clearing(market, holdings, chance))
             self._flows.append(Flow(market, settings, Generator(np.random.PCG64(next(seeds)))))
         for number, incident in enumerate(incidents):

@@ -26,7 +26,8 @@ class Holdings:
     settings
         Of the exchange: how many accounts and makers.
     rng
-        Draws who holds what at the start: more than half of the traders a heavy-tailed position, some of them not far from liquidation.
+        Draws who holds what at the start: more than half of the traders a heavy-tailed position, some of them not far
+        from liquidation.
     """
 
     def __init__(self, contract: Contract, settings: ExchangeSettings, rng: Generator) -> None:
@@ -60,7 +61,7 @@ class Holdings:
         return int(self.lots[account]) / self._lots_per_unit
 
     def change_leverage(self, account: int, wanted: float, mark: float) -> tuple[float, float] | None:
-        """Set the leverage as near to `wanted` as the account's losses allow; return (before, after), None if nothing changes."""
+        """Set the leverage as near to `wanted` as losses allow; return (before, after), or None if it stays."""
         before = float(self.leverage[account])
         loss = 0.0
         if self.lots[account]:

@@ -34,16 +34,17 @@ class Incident(msgspec.Struct, frozen=True):
         Its name.
     family
         `cancel_burst`: one account places and takes back. `cancel_ring`: several do, each moderately, in step.
-        `leverage_spike`: many accounts raise their leverage. `thin_book`: makers withdraw. `correlated`: all of these at once.
+        `leverage_spike`: many accounts raise their leverage. `thin_book`: makers withdraw. `correlated`: all at once.
     symbol
         Where it happens.
     accounts
-        Who takes part. In a `correlated` one: the bursting account, then a ring of eight, then who raises leverage; makers
-        may stand anywhere.
+        Who takes part. In a `correlated` one: the bursting account, then a ring of eight, then who raises leverage;
+        makers may stand anywhere.
     start_us, end_us
         From when until when, microseconds since the epoch; the end is later.
     intensity
-        How strong; > 0, 1 is usual. It multiplies the rate of cancels, the number of raises, the depth withdrawn (at most 95 %).
+        How strong; > 0, 1 is usual. It multiplies the rate of cancels, the number of accounts that `plant` has raise
+        leverage, and the depth withdrawn (at most 95 %).
     """
 
     id: str
@@ -111,7 +112,8 @@ def plant(
     slot_s = (settings.duration_s - warmup_s) / max(1, len(families))
     if families and slot_s < _SHORTEST_SLOT_S:
         least_s = warmup_s + _SHORTEST_SLOT_S * len(families)
-        msg = f"exchange.duration_s must be >= {least_s} for {len(families)} incidents after {warmup_s} s, was {settings.duration_s}"
+        what = f"for {len(families)} incidents after {warmup_s} s"
+        msg = f"exchange.duration_s must be >= {least_s} {what}, was {settings.duration_s}"
         raise ConfigError(msg)
     symbols: list[str] = []
     incidents = []
@@ -156,7 +158,7 @@ def _cast(rng: Random, family: Family, settings: ExchangeSettings, intensity: fl
 
 
 def spike_size(settings: ExchangeSettings) -> float:
-    """Return how many accounts raise leverage in a spike of usual intensity: four times what is usual on a symbol, and more."""
+    """Return how many accounts raise leverage in a spike of usual intensity: well above what is usual on a symbol."""
     usual_per_s = settings.leverage_per_s / len(settings.symbols)
     return _SPIKE_ACCOUNTS + 4 * usual_per_s * _USUAL_S["leverage_spike"]
 
@@ -166,7 +168,7 @@ def labels_json(incidents: Iterable[Incident]) -> bytes:
 
     Examples
     --------
-    >>> labels_json([Incident("a", "thin_book", "BTC-PERP", ("maker-000",), 1, 2)])
-    b'{"id":"a","family":"thin_book","symbol":"BTC-PERP","accounts":["maker-000"],"start_us":1,"end_us":2,"intensity":1.0}\\n'
+    >>> print(labels_json([Incident("a", "thin_book", "X", ("maker-000",), 1, 2)]).decode().strip())
+    {"id":"a","family":"thin_book","symbol":"X","accounts":["maker-000"],"start_us":1,"end_us":2,"intensity":1.0}
     """
     return msgspec.json.Encoder().encode_lines(list(incidents))

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from itertools import count
 from random import Random
 
@@ -12,7 +13,7 @@ from streams.simulator.holdings import Holdings
 from streams.simulator.regimes import CALM, Regime
 from streams.simulator.settings import Contract, ExchangeSettings
 
-#: An order to rest: account number, is it a buy, ticks behind the fair price, lots, microseconds until it is taken back.
+#: An order to rest: account number, is it a buy, ticks behind the fair price, lots, microseconds until its cancel.
 Quote = tuple[int, bool, int, int, int]
 #: An order to trade at once: account number, a draw in [0, 1) that decides the side, lots.
 Hit = tuple[int, float, int]
@@ -26,9 +27,39 @@ _ROUND_BEYOND_TICKS, _ROUND_TICKS = 12, 5
 _PROTECTION_TICKS = 10
 #: How much of a position is liquidated at once, in ordinary orders: exchanges go piece by piece.
 _LARGEST_LIQUIDATION = 50
+#: How strongly takers lean to the side of the fair price, at what distance from it, and how much they follow the trend.
+_PULL, _PULL_TICKS, _FOLLOWING = 0.45, 1.5, 0.15
 _REFILL_SHARE, _REFILL_MEDIAN_US, _REFILL_LIFE_US, _REFILL_DISTANCE_TICKS = 0.9, 250_000, 20_000_000, 5.0
 _AGAIN_SHARE, _AGAIN_MEAN_US = 0.3, 80_000
 _STALE_TICKS, _STALE_SHARE, _PULL_MEDIAN_US = 0.6, 0.3, 80_000
+_SPELL_MEDIAN_US = 1_000_000
+#: Share of a step's move that the slow price takes over: at ten steps a second it is some ten seconds behind.
+_SLOWNESS = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Venue:
+    """What the markets of an exchange share.
+
+    Parameters
+    ----------
+    settings
+        Of the exchange.
+    agenda
+        Where what follows from an order (its end, a refill) is put.
+    emit
+        Takes each event with its topic, in order of time.
+    admission
+        Asked before any order of an account enters; None admits all. Cancels and liquidations are not asked about.
+    numbers
+        Gives order and trade numbers.
+    """
+
+    settings: ExchangeSettings
+    agenda: Agenda
+    emit: Callable[[tuple[str, Event]], None]
+    admission: Admission | None = None
+    numbers: "count[int]" = field(default_factory=lambda: count(1))
 
 
 class Market:
@@ -38,37 +69,19 @@ class Market:
     ----------
     contract
         What is traded.
-    settings
-        Of the exchange.
+    venue
+        What it shares with the other markets.
     holdings
         The accounts' positions on this symbol.
-    agenda
-        Where what follows from an order (its end, a refill) is put.
-    numbers
-        Gives order and trade numbers.
-    emit
-        Takes each event with its topic, in order of time.
     rng
         Where its chance comes from.
-    admission
-        Asked before any order of an account enters; None admits all. Cancels and liquidations are not asked about.
     """
 
-    def __init__(
-        self,
-        contract: Contract,
-        settings: ExchangeSettings,
-        holdings: Holdings,
-        agenda: Agenda,
-        numbers: "count[int]",
-        emit: Callable[[tuple[str, Event]], None],
-        rng: Random,
-        admission: Admission | None = None,
-    ) -> None:
+    def __init__(self, contract: Contract, venue: Venue, holdings: Holdings, rng: Random) -> None:
         self.contract = contract
         self.holdings = holdings
-        self.agenda = agenda
-        self.makers = settings.makers
+        self.agenda = venue.agenda
+        self.makers = venue.settings.makers
         self.bids = BookSide(contract, is_buy=True)
         self.asks = BookSide(contract, is_buy=False)
         self.regime: Regime = CALM
@@ -76,15 +89,15 @@ class Market:
         self.last_price = contract.price
         self.fair_price = contract.price
         self._fair_ticks = self._slow_ticks = contract.price / contract.tick_size
-        self.names = settings.account_names()
-        self._numbers = numbers
-        self.emit = emit
+        self.names = venue.settings.account_names()
+        self.emit = venue.emit
+        self._numbers = venue.numbers
+        self._admission = venue.admission
         self._rng = rng
-        self._admission = admission
-        self.placing = agenda.action(self.place)
-        self.taking = agenda.action(self.take)
-        self.cancelling = agenda.action(self.cancel)
-        self.showing = agenda.action(self.snapshot)
+        self.placing = self.agenda.action(self.place)
+        self.taking = self.agenda.action(self.take)
+        self.cancelling = self.agenda.action(self.cancel)
+        self.showing = self.agenda.action(self.snapshot)
 
     @property
     def trend_ticks(self) -> float:
@@ -96,7 +109,7 @@ class Market:
         return self._admission is None or self._admission(self.names[account], self.contract.symbol, now_us)
 
     def place(self, now_us: int, quote: Quote) -> None:
-        """Let an order rest; its end is put on the agenda. A price through the other side is moved behind it (post only)."""
+        """Let an order rest, and put its end on the agenda."""
         account, is_buy, offset, lots, life_us = quote
         if account < self.makers and self._rng.random() < self.withdrawn_share:
             return
@@ -105,7 +118,10 @@ class Market:
         self.agenda.add(now_us + life_us, self.cancelling, self.rest(now_us, account, is_buy, offset, lots))
 
     def rest(self, placed_us: int, account: int, is_buy: bool, offset: int, lots: int) -> Order:
-        """Put an order on the book without asking, and return it."""
+        """Put an order on the book without asking, and return it.
+
+        A price that would cross the other side is moved behind it: all resting orders are post only.
+        """
         half_spread = self.regime.half_spread_ticks
         if is_buy:
             side, other = self.bids, self.asks
@@ -146,13 +162,15 @@ class Market:
             return
         pull = self.trend_ticks
         if self.bids.best < EMPTY and self.asks.best < EMPTY:
-            pull = 0.15 * pull + self._fair_ticks - (self.asks.best - self.bids.best) / 2
-        is_buy = draw < 0.5 + 0.45 * math.tanh(pull / 1.5)
+            middle_ticks = (self.asks.best - self.bids.best) / 2
+            pull = _FOLLOWING * pull + self._fair_ticks - middle_ticks
+        is_buy = draw < 0.5 + _PULL * math.tanh(pull / _PULL_TICKS)
         self._trade(now_us, account, is_buy, lots)
         if self._rng.random() < _AGAIN_SHARE:
-            # The same side again: a fresh draw on that half of its range.
-            draw = draw * 0.5 if is_buy else 0.5 + draw * 0.5
-            self.agenda.add(now_us + round(self._rng.expovariate(1 / _AGAIN_MEAN_US)), self.taking, (account, draw, lots))
+            # A draw from the half of its range that mostly decides for the same side.
+            draw = draw / 2 if is_buy else 0.5 + draw / 2
+            delay_us = round(self._rng.expovariate(1 / _AGAIN_MEAN_US))
+            self.agenda.add(now_us + delay_us, self.taking, (account, draw, lots))
 
     def _trade(self, now_us: int, taker: int, is_buy: bool, lots: int, *, liquidation: bool = False) -> int:
         """Match `lots` against the near part of the book; return the lots traded."""
@@ -211,12 +229,12 @@ class Market:
         """Take note of the fair price and the weather; makers pull the quotes that these make stale."""
         self.fair_price = fair_price
         self._fair_ticks = fair_price / self.contract.tick_size
-        self._slow_ticks += 0.01 * (self._fair_ticks - self._slow_ticks)
+        self._slow_ticks += _SLOWNESS * (self._fair_ticks - self._slow_ticks)
         if regime is not self.regime and regime.pulled_share:
             orders = (order for side in (self.bids, self.asks) for level in side.by_level() for order in level)
             for order in orders:
                 if order.account < self.makers and self._rng.random() < regime.pulled_share:
-                    self.pull(now_us, order, 1_000_000)
+                    self.pull(now_us, order, _SPELL_MEDIAN_US)
         self.regime = regime
         for side, fair_key in ((self.asks, self._fair_ticks), (self.bids, -self._fair_ticks)):
             for order in side.better_than(fair_key - _STALE_TICKS):

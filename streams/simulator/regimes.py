@@ -12,7 +12,10 @@ from streams.simulator.settings import VOLATILITY_PER_SQRT_S, Contract
 
 @dataclass(frozen=True, slots=True)
 class Regime:
-    """How a spell differs from the average: factors on rates, lifetimes, makers' sizes, volatility; half the spread in ticks."""
+    """How a spell differs: factors on rates, lifetimes, makers' sizes and volatility, half the spread in ticks.
+
+    `pulled_share` of the makers' quotes are taken back when it begins.
+    """
 
     rate: float
     lifetime: float

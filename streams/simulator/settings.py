@@ -14,7 +14,7 @@ TICKERS_PER_S = 1
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """A perpetual contract: where its price starts, the steps of price and amount, and the size of an ordinary order."""
+    """A perpetual contract: its price at the start, steps of price and amount, the size of an ordinary order."""
 
     symbol: str
     price: float
@@ -25,7 +25,7 @@ class Contract:
 
     @property
     def drift_ticks_per_sqrt_s(self) -> float:
-        """How far the price moves in a second of calm weather (standard deviation), in ticks; in t seconds, sqrt(t) times as far."""
+        """Standard deviation, in ticks, of the price's move in a second of calm weather."""
         return VOLATILITY_PER_SQRT_S * self.volatility * self.price / self.tick_size
 
 
@@ -57,11 +57,12 @@ class ExchangeSettings:
     makers
         How many of them are market makers; at least 2, at most a quarter of the accounts.
     events_per_s
-        Events of all types in a second of event time, on average; books and tickers (11 a second and symbol) may be at most half of it.
+        Events of all types in a second of event time, on average over calm and busy spells; books and tickers (11 a
+        second and symbol) may be at most half of it.
     duration_s
         How much event time to make, in seconds; > 0.
     start_us
-        Time of the beginning, microseconds since the epoch; at least an hour after it (resting orders are older than the start).
+        Time of the beginning, microseconds since the epoch; at least an hour after it (orders rest from before).
 
     Raises
     ------
@@ -86,7 +87,11 @@ class ExchangeSettings:
             (len(set(self.symbols)) == len(self.symbols), "symbols must differ from each other", self.symbols),
             (self.accounts >= 100, "accounts must be >= 100", self.accounts),
             (2 <= self.makers <= self.accounts // 4, "makers must be in 2..accounts/4", self.makers),
-            (self.events_per_s >= least_per_s, f"events_per_s must be >= {least_per_s} for these symbols", self.events_per_s),
+            (
+                self.events_per_s >= least_per_s,
+                f"events_per_s must be >= {least_per_s} for these symbols",
+                self.events_per_s,
+            ),
             (self.duration_s > 0, "duration_s must be > 0", self.duration_s),
             (3_600_000_000 <= self.start_us <= last_us, f"start_us must be in 3600000000..{last_us}", self.start_us),
         )
