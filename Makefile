@@ -1,0 +1,39 @@
+# Each target sets up .venv by itself; it needs make and Python 3.11 or newer with its venv module.
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types contracts bench clean
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+READY := .venv/.ready
+
+help: ## Say what can be made
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "squall needs Python 3.11 or newer; found $$($(PYTHON) --version). Name another: make PYTHON=/path/to/python"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	PIP_CONSTRAINT=$(CURDIR)/constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+demo: $(READY) ## Everything on this machine: broker, workers, a simulated exchange with planted incidents
+	$(BIN)/squall demo
+
+test: $(READY) ## All tests, the fast ones first
+	$(BIN)/python -m pytest -q -m "not slow"
+	$(BIN)/python -m pytest -q -m slow
+
+lint: $(READY) ## Style and common faults
+	$(BIN)/ruff check .
+
+types: $(READY) ## Types, strictly
+	$(BIN)/mypy
+
+contracts: $(READY) ## What may import what
+	$(BIN)/python -m pytest -q tests/contracts
+
+bench: $(READY) ## Measure throughput and latency on this machine, into bench.json
+	$(BIN)/python -m tests.benchmarks
+
+clean: ## Remove what the other targets made
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis bench.json
