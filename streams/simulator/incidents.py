@@ -71,8 +71,7 @@ def check(incidents: Iterable[Incident], settings: ExchangeSettings) -> None:
         )
         for ok, what, found in checks:
             if not ok:
-                msg = f"incident {incident.id} must have {what}, has {found!r}"
-                raise ConfigError(msg)
+                raise ConfigError(f"incident {incident.id} must have {what}, has {found!r}")
 
 
 def plant(
@@ -113,8 +112,7 @@ def plant(
     if families and slot_s < _SHORTEST_SLOT_S:
         least_s = warmup_s + _SHORTEST_SLOT_S * len(families)
         what = f"for {len(families)} incidents after {warmup_s} s"
-        msg = f"exchange.duration_s must be >= {least_s} {what}, was {settings.duration_s}"
-        raise ConfigError(msg)
+        raise ConfigError(f"exchange.duration_s must be >= {least_s} {what}, was {settings.duration_s}")
     symbols: list[str] = []
     incidents = []
     for number, family in enumerate(rng.sample(families, len(families))):

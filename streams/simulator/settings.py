@@ -97,8 +97,7 @@ class ExchangeSettings:
         )
         for ok, what, found in checks:
             if not ok:
-                msg = f"exchange.{what}, was {found!r}"
-                raise ConfigError(msg)
+                raise ConfigError(f"exchange.{what}, was {found!r}")
 
     @property
     def clocked_per_s(self) -> int:
