@@ -18,6 +18,8 @@ from streams.simulator.settings import BOOKS_PER_S, TICKERS_PER_S, ExchangeSetti
 from streams.simulator.trouble import Trouble
 
 _STEP_US = 1_000_000 // BOOKS_PER_S
+#: Orders are drawn for several steps at once: drawing costs much a call and little an order.
+_PLAN_US = 5 * _STEP_US
 _STEPS_A_TICKER = BOOKS_PER_S // TICKERS_PER_S
 
 
@@ -108,7 +110,8 @@ class _Run:
         for index, flow in enumerate(self._flows):
             market = flow.market
             market.move(begin_us, self._weather.fair_prices[index], self._weather.regimes[index])
-            flow.plan(begin_us, end_us - begin_us, self._weather.rates[index])
+            if begin_us % _PLAN_US == 0 or begin_us == self._settings.start_us:
+                flow.plan(begin_us, _PLAN_US - begin_us % _PLAN_US, self._weather.rates[index])
             # Symbols take turns within the step, as feeds do.
             phase_us = index * _STEP_US // len(self._flows)
             at_us = max(begin_us, end_us - _STEP_US + phase_us)

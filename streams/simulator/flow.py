@@ -35,7 +35,7 @@ _TAKE_SIZE, _TAKE_SIGMA = 0.8, 1.2
 
 
 class Flow:
-    """Draws the orders of one symbol, a step of time at once, and puts them on the agenda.
+    """Draws the orders of one symbol, a span of time at once, and puts them on the agenda.
 
     Parameters
     ----------
@@ -107,15 +107,15 @@ class Flow:
             order = self.market.rest(now_us - age_us, account, is_buy, offset, lots)
             self.market.agenda.add(now_us + life_us - age_us, self.market.cancelling, order)
 
-    def plan(self, start_us: int, step_us: int, rate: float) -> None:
-        """Put the orders of the step from `start_us` on the agenda; `rate` is the activity against the average."""
+    def plan(self, start_us: int, span_us: int, rate: float) -> None:
+        """Put the orders of the time from `start_us` on the agenda; `rate` is the activity against the average."""
         rng, agenda = self._rng, self.market.agenda
-        kinds = self._draw_kinds(rng.poisson(self._quotes_per_s * rate * step_us / 1e6))
+        kinds = self._draw_kinds(rng.poisson(self._quotes_per_s * rate * span_us / 1e6))
         quotes = self._draw_quotes(kinds, self._draw_lives_s(kinds) * self.market.regime.lifetime)
-        for at_us, quote in zip(rng.integers(start_us, start_us + step_us, len(quotes)).tolist(), quotes, strict=True):
+        for at_us, quote in zip(rng.integers(start_us, start_us + span_us, len(quotes)).tolist(), quotes, strict=True):
             agenda.add(at_us, self.market.placing, quote)
 
-        count = rng.poisson(self._takers_per_s * rate * step_us / 1e6)
+        count = rng.poisson(self._takers_per_s * rate * span_us / 1e6)
         sizes = _TAKE_SIZE * np.exp(rng.standard_normal(count) * _TAKE_SIGMA) * self.market.contract.order_lots
         takes = zip(
             self._trader_accounts(count).tolist(),
@@ -123,5 +123,5 @@ class Flow:
             np.maximum(1, sizes).astype(np.int64).tolist(),
             strict=True,
         )
-        for at_us, hit in zip(rng.integers(start_us, start_us + step_us, count).tolist(), takes, strict=True):
+        for at_us, hit in zip(rng.integers(start_us, start_us + span_us, count).tolist(), takes, strict=True):
             agenda.add(at_us, self.market.taking, hit)

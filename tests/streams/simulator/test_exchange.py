@@ -1,5 +1,8 @@
 """The stream of events as a whole."""
 
+import os
+import subprocess
+import sys
 from collections import Counter
 from itertools import islice, pairwise
 from statistics import quantiles
@@ -27,6 +30,22 @@ def test_the_same_seed_gives_the_same_bytes_and_another_one_others() -> None:
     incidents = plant(1, small, warmup_s=5)
     assert encoded(Exchange(small, incidents)) == encoded(Exchange(small, incidents))
     assert encoded(Exchange(small)) != encoded(Exchange(ExchangeSettings(seed=2, events_per_s=300, duration_s=40)))
+
+
+def test_the_order_of_hashing_does_not_matter() -> None:
+    program = (
+        "import msgspec; from streams.simulator import Exchange, ExchangeSettings, plant; "
+        "s = ExchangeSettings(events_per_s=200, duration_s=20); e = Exchange(s, plant(1, s, warmup_s=1, "
+        "families=('correlated', 'cancel_ring'))); print(msgspec.json.encode([event for _, event in e.events()]))"
+    )
+    outputs = [
+        subprocess.run(
+            [sys.executable, "-c", program], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert outputs[0] == outputs[1]
+    assert len(outputs[0]) > 100_000
 
 
 def test_an_exchange_can_be_run_again() -> None:
