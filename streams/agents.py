@@ -1,4 +1,4 @@
-"""The three agents and what they send: market -> account and correlation, account -> correlation, correlation -> alerts."""
+"""What the three agents take and send: market to account and correlation, account to correlation, then alerts."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol, cast
 from detectors.results import ActivityFrame, Alert, SignalFrame
 from streams.codecs import decode_activity_frame, decode_signal_frame, encode_alert, encode_frame
 from streams.metrics import Metrics
-from streams.stations import EventIntake, EventStage, FrameIntake, OutgoingRecord, Stage, Station
+from streams.stations import EventIntake, EventStage, FrameIntake, Intake, OutgoingRecord, Stage, Station
 
 MARKET_TOPICS = ("trades", "cancels", "books", "tickers", "liquidations")
 ACCOUNT_EVENT_TOPIC = "leverage"
@@ -76,7 +76,7 @@ def account_station(partition: int, stage: AccountStage, metrics: Metrics, max_r
         if output is not None:
             yield _signal_record(cast("SignalFrame", output), "account", partition, metrics)
 
-    intakes = {
+    intakes: dict[str, Intake] = {
         ACCOUNT_EVENT_TOPIC: EventIntake(ACCOUNT_EVENT_TOPIC, stage, max_record_bytes),
         ACTIVITY_TOPIC: FrameIntake(decode_activity_frame, stage.push_frame),
     }

@@ -12,10 +12,10 @@ from faust.types.transports import TransportT
 from mode import Service
 from mode.supervisors import CrashingSupervisor
 from prometheus_client import CollectorRegistry
-from yarl import URL
 
 from streams import agents
 from streams.agents import StageMakers
+from streams.fetching import FetchLimits, InputEnd
 from streams.health import HealthServer, liveness_problems
 from streams.ledger import Acknowledgement
 from streams.metrics import Metrics
@@ -23,7 +23,7 @@ from streams.rooms import Room, agent_of
 from streams.settings import Settings
 from streams.stations import OutgoingRecord, Station
 from streams.topics import ensure_topics, partition_of
-from streams.transport import BatchConsumer, BatchTransport, FetchLimits
+from streams.transport import BatchConsumer, BatchTransport
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class SquallApp(faust.App):
                 *room.topics, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw", acks=False
             )
             self.agent(topic, name=room.name, concurrency=1)(cast("Any", agent_of(room, self.fail)))
-        self.on_partitions_assigned.connect(self._on_assigned, weak=False)
+        self.on_partitions_assigned.connect(cast("Any", self._on_assigned), weak=False)
 
     def _new_transport(self) -> TransportT:
         return BatchTransport(self.conf.broker_consumer, self)
@@ -74,7 +74,7 @@ class SquallApp(faust.App):
         self.health = HealthServer(
             worker.web_host, worker.web_port, self.registry, self.liveness_problems, self.readiness_problems
         )
-        await ensure_topics(self.settings.broker, self.settings.partitions)
+        await ensure_topics(self.settings.broker, self.settings.partitions, self.settings.replication)
         await super().on_first_start()
 
     async def on_shutdown(self) -> None:
@@ -139,8 +139,8 @@ class SquallApp(faust.App):
         )
         return cast("Acknowledgement", sent)
 
-    def input_end(self, tp: TP) -> tuple[int | None, int | None]:
-        """See `transport.InputEnd`."""
+    def input_end(self, tp: TP) -> InputEnd:
+        """Tell how far a partition could be read."""
         return cast("BatchConsumer", self.consumer).input_end(tp)
 
     async def _on_assigned(self, _app: object, assigned: set[TP], **_: object) -> None:
@@ -244,7 +244,7 @@ def _rooms(app: SquallApp, makers: StageMakers) -> list[Room]:
 def _faust_options(settings: Settings) -> dict[str, Any]:
     worker = settings.worker
     return {
-        "broker": URL(settings.broker),
+        "broker": settings.broker,
         "autodiscover": False,
         "agent_supervisor": CrashingSupervisor,
         "key_serializer": "raw",
@@ -268,7 +268,7 @@ def _faust_options(settings: Settings) -> dict[str, Any]:
         "producer_max_batch_size": 262_144,
         "producer_compression_type": worker.producer_compression or None,
         "producer_request_timeout": worker.producer_timeout_s,
-        # Standby replicas, of which we have none to replicate, keep Faust's own assignor, which keeps partitions together.
+        # There is nothing to replicate: this keeps Faust's own assignor, which keeps partitions of the topics together.
         "table_standby_replicas": 1,
         "topic_allow_declare": False,
         "topic_disable_leader": True,

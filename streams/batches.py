@@ -21,8 +21,8 @@ class RawRecord(Protocol):
 class RecordBatch(NamedTuple):
     """Consecutive records of one partition, undecoded.
 
-    `offsets` rise, and may leave gaps where the log was compacted. `start` is where reading stood before: the broker has nothing
-    between it and the first record.
+    `offsets` rise, and may leave gaps where the log was compacted. `start` is where reading stood before: there is
+    nothing between it and the first record.
     """
 
     topic: str
@@ -41,7 +41,9 @@ class RecordBatch(NamedTuple):
         if self.offsets[0] >= offset:
             return self
         kept = [index for index, at in enumerate(self.offsets) if at >= offset]
-        return self._replace(start=offset, offsets=[self.offsets[i] for i in kept], values=[self.values[i] for i in kept])
+        return self._replace(
+            start=offset, offsets=[self.offsets[i] for i in kept], values=[self.values[i] for i in kept]
+        )
 
 
 def cut_batches(
@@ -60,7 +62,7 @@ def cut_batches(
     max_records
         At most so many in a batch.
     max_bytes
-        A batch is closed by the record that reaches this many bytes of values, so that a single large record still passes.
+        The record that reaches so many bytes of values closes a batch, so that a single large record still passes.
 
     Examples
     --------

@@ -20,8 +20,8 @@ class Acknowledgement(Protocol):
 class Ledger:
     """Outputs and the input offsets that wait for them, for one stage on one partition.
 
-    After each step of the stage the shell writes down what was sent and, per topic, the offset below which nothing is needed
-    any more. The offset becomes committable when everything sent up to then is acknowledged. It never goes back.
+    After each step of the stage the shell writes down what was sent and, per topic, the offset below which nothing is
+    needed any more. The offset becomes committable when everything sent up to then is acknowledged. It never goes back.
 
     Examples
     --------

@@ -61,8 +61,10 @@ class Metrics:
             refused=Counter("squall_refused", "Elements refused, by reason.", ["topic", "reason"], registry=registry),
             dead_letters=Counter("squall_dead_letters", "Records sent to dead-letters.", ["topic"], registry=registry),
             stage_outcomes=Counter(
-                "squall_stage_outcomes", "What stages counted: late, duplicate, scored, warming, ticks.",
-                ["stage", "outcome"], registry=registry,
+                "squall_stage_outcomes",
+                "What stages counted: late, duplicate, scored, warming, ticks.",
+                ["stage", "outcome"],
+                registry=registry,
             ),
             alerts=Counter(
                 "squall_alerts", "Alert revisions sent.", ["pattern", "severity", "status"], registry=registry
@@ -70,12 +72,16 @@ class Metrics:
             signals=Counter("squall_signals", "Signals sent.", ["pattern"], registry=registry),
             open_ticks=Gauge("squall_open_ticks", "Ticks not closed yet.", ["stage", "partition"], registry=registry),
             watermark_lag_seconds=Gauge(
-                "squall_watermark_lag_seconds", "Time of day less the event time that is closed.",
-                ["stage", "partition"], registry=registry,
+                "squall_watermark_lag_seconds",
+                "Time of day less the event time that is closed.",
+                ["stage", "partition"],
+                registry=registry,
             ),
             consumer_lag_records=Gauge(
-                "squall_consumer_lag_records", "Records in the broker that were not taken yet.",
-                ["topic", "partition"], registry=registry,
+                "squall_consumer_lag_records",
+                "Records in the broker that were not taken yet.",
+                ["topic", "partition"],
+                registry=registry,
             ),
             committed_offset=Gauge(
                 "squall_committed_offset", "The last offset committed.", ["topic", "partition"], registry=registry
@@ -85,16 +91,23 @@ class Metrics:
                 "squall_assigned_partitions", "Partitions a stage works on here.", ["stage"], registry=registry
             ),
             agent_progress_timestamp_seconds=Gauge(
-                "squall_agent_progress_timestamp_seconds", "When an agent last made progress, seconds since the epoch.",
-                ["stage"], registry=registry,
+                "squall_agent_progress_timestamp_seconds",
+                "When an agent last made progress, seconds since the epoch.",
+                ["stage"],
+                registry=registry,
             ),
             event_to_alert_seconds=Histogram(
-                "squall_event_to_alert_seconds", "From an alert's event time to the moment it is sent.",
-                buckets=_LATENCY_BUCKETS_S, registry=registry,
+                "squall_event_to_alert_seconds",
+                "From an alert's event time to the moment it is sent.",
+                buckets=_LATENCY_BUCKETS_S,
+                registry=registry,
             ),
             step_seconds=Histogram(
-                "squall_step_seconds", "Arithmetic of one step of a stage: a batch or a poll.", ["stage"],
-                buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0), registry=registry,
+                "squall_step_seconds",
+                "Arithmetic of one step of a stage: a batch or a poll.",
+                ["stage"],
+                buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0),
+                registry=registry,
             ),
             info=Gauge("squall_process_info", "This process.", ["python", "pid"], registry=registry),
         )

@@ -1,8 +1,8 @@
 """What stands behind an agent: its stage at work on every partition that this worker has been given.
 
-A room's steps (a batch, or the periodic tick) run the pure stage, send what came of it, and
-write into the ledger which offsets are safe once that is acknowledged. Any error is a failure of the worker: no event is ever
-passed over, so the process ends and its successor reads again from the committed offsets.
+A room's steps (a batch, or the periodic tick) run the pure stage, send what came of it, and write into the ledger which
+offsets are safe once that is acknowledged. Any error is a failure of the worker: no event is ever passed over, so the
+process ends and its successor reads again from the committed offsets.
 """
 
 import asyncio
@@ -19,10 +19,10 @@ from detectors.errors import BrokerError
 from streams.batches import RecordBatch
 from streams.codecs import RefusedElement
 from streams.dead_letters import dead_letter
+from streams.fetching import InputEnd
 from streams.ledger import Acknowledgement, Ledger
 from streams.metrics import Metrics
 from streams.stations import OutgoingRecord, Station
-from streams.transport import InputEnd
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class _Desk:
     """A station with what the shell keeps for it."""
 
     station: Station
-    #: What the broker held when the station began to read, then what we committed: the same later on means nobody else read.
+    #: What the broker held when the station began, then what we committed: if it still does, nobody else has read.
     committed: dict[TP, int | None]
     ledger: Ledger = field(default_factory=Ledger)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -75,7 +75,7 @@ class Room:
         make_station: StationMaker,
         *,
         send: Send,
-        input_end: InputEnd,
+        input_end: Callable[[TP], InputEnd],
         metrics: Metrics,
         app_id: str,
     ) -> None:
@@ -110,7 +110,7 @@ class Room:
             if missing:
                 raise BrokerError(
                     f"expected partition {partition} of {', '.join(self.topics)} on one worker, "
-                    f"but {', '.join(sorted(missing))} went elsewhere: do all topics have the same number of partitions?"
+                    f"but {', '.join(sorted(missing))} went elsewhere: have all topics the same number of partitions?"
                 )
         kept = {p: desk for p, desk in self._desks.items() if desk.committed == owned.get(p)}
         self._desks = {p: kept.get(p) or _Desk(self._make_station(p), offsets) for p, offsets in owned.items()}
@@ -142,13 +142,13 @@ class Room:
         self.ticked_s = time.monotonic()
 
     async def settle(self, timeout_s: float) -> None:
-        """Take nothing more, finish the steps under way, and wait until what they sent is acknowledged, or time is up."""
+        """Take nothing more, finish what is under way, and wait until all of it is acknowledged, or time is up."""
         self._open = False
         deadline = time.monotonic() + timeout_s
         desks = list(self._desks.values())
         while any(desk.lock.locked() or desk.ledger.pending for desk in desks):
             if time.monotonic() > deadline:
-                log.warning("%s: outputs not acknowledged within %.1f s; their input will be read again", self.name, timeout_s)
+                log.warning("%s: outputs not acknowledged in %.1f s; their input is read again", self.name, timeout_s)
                 return
             await asyncio.sleep(0.005)
             for desk in desks:
@@ -218,7 +218,7 @@ def agent_of(room: Room, fail: Callable[[str, BaseException], Awaitable[None]]) 
             async for event in stream.events():
                 await room.process(cast("RecordBatch", event.message.batch))
         except Exception as error:
-            # Faust would start the agent anew behind the batch that failed: make sure that nothing is committed any more.
+            # Faust would go on behind the batch that failed: make sure that nothing is committed any more.
             await fail(f"agent {room.name}", error)
             raise
         finally:

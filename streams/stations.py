@@ -1,4 +1,4 @@
-"""A pure stage at work on one partition: batches in, records to send and safe offsets out. Knows neither Kafka nor Faust."""
+"""A pure stage at work on one partition: batches in, records to send and safe offsets out, without Kafka or Faust."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,7 +11,6 @@ from streams.batches import RecordBatch
 from streams.codecs import WHOLE_RECORD, RecordDecoder, RefusedElement, locate_refusals
 
 Frame = TypeVar("Frame")
-
 
 
 class Stage(Protocol):
@@ -126,8 +125,8 @@ class FrameIntake(Generic[Frame]):
 class Station:
     """One stage on one partition.
 
-    Remembers how far each input was taken, so that records read again after a rebalance are passed over, and refines the
-    stage's safe offsets: a record of which nothing was taken holds nothing back.
+    Remembers how far each input was taken, so that records read again after a rebalance are passed over, and refines
+    the stage's safe offsets: a record of which nothing was taken holds nothing back.
 
     Parameters
     ----------
@@ -175,7 +174,7 @@ class Station:
         expected = self._next_offset.get(batch.topic, batch.start)
         if batch.start > expected:
             raise StateError(
-                f"expected records of {batch.topic}[{batch.partition}] from offset {expected}, they begin at {batch.start}"
+                f"expected records of {batch.topic}[{batch.partition}] from offset {expected}, found {batch.start}"
             )
         batch = batch.from_offset(expected)
         if not batch.offsets:
@@ -186,7 +185,7 @@ class Station:
             self._last_event_offset[batch.topic] = event_offsets[-1]
         return Taken(len(batch.offsets), len(event_offsets), refused)
 
-    def poll(self, ends: Mapping[str, tuple[int | None, int | None]], now_us: int) -> tuple[object, list[OutgoingRecord]]:
+    def poll(self, ends: Mapping[str, tuple[int | None, int | None]], now_us: int) -> list[OutgoingRecord]:
         """Tell the stage which inputs are read to their end, and let it close what can be closed.
 
         Parameters
@@ -200,8 +199,7 @@ class Station:
             position = self._next_offset.get(topic, start)
             if end is not None and position is not None and position >= end:
                 self._intakes[topic].rest(now_us)
-        output = self.stage.poll(now_us)
-        return output, list(self._to_records(output))
+        return list(self._to_records(self.stage.poll(now_us)))
 
     def resting_topics(self) -> list[str]:
         """Inputs of which the stage wants to know when they are read to their end."""

@@ -89,7 +89,7 @@ def _end_after(timeout_s: float) -> threading.Timer:
     """End the process if it cannot stop in time."""
 
     def end() -> None:
-        log.critical("could not stop within %.0f s; ending the process, its successor goes on from the last commit", timeout_s)
+        log.critical("could not stop in %.0f s: ending the process; the next goes on from the last commit", timeout_s)
         logging.shutdown()
         sys.stderr.flush()
         os._exit(FAILED)

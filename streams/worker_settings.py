@@ -81,6 +81,14 @@ class WorkerSettings:
 
 
 _AT_LEAST_ONE = (
-    "max_batch_records", "max_batch_bytes", "max_record_bytes", "fetch_max_bytes", "fetch_max_wait_ms", "queued_batches",
-    "poll_interval_ms", "commit_interval_ms", "rebalance_timeout_s", "producer_timeout_s",
-)  # fmt: skip
+    "max_batch_records",
+    "max_batch_bytes",
+    "max_record_bytes",
+    "fetch_max_bytes",
+    "fetch_max_wait_ms",
+    "queued_batches",
+    "poll_interval_ms",
+    "commit_interval_ms",
+    "rebalance_timeout_s",
+    "producer_timeout_s",
+)

@@ -1,0 +1,152 @@
+"""The consumer's thread: takes what aiokafka has fetched as batches, without an object of its own for each record."""
+# ruff: noqa: SLF001 - aiokafka has no public way to its raw records, positions and ends; the pinned 0.14.0 was read for it
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import aiokafka
+from aiokafka.consumer.fetcher import FetchResult
+from aiokafka.errors import ConsumerStoppedError
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+
+from streams.batches import RecordBatch, cut_batches
+
+#: An answer to a fetch older than this says nothing about the end of the partition any more.
+_STALE_MS = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class FetchLimits:
+    """How much is fetched and handed on at once.
+
+    Parameters
+    ----------
+    max_records, max_bytes
+        Limits of one batch.
+    max_wait_ms
+        How long the broker may hold an empty fetch, in milliseconds. A partition that was not part of a waiting fetch
+        waits as long, and Tansu looks for new records only every half of it: it bounds the latency of a lone record.
+    """
+
+    max_records: int = 2_000
+    max_bytes: int = 524_288
+    max_wait_ms: int = 10
+
+
+class InputEnd(NamedTuple):
+    """How far a partition could be read: `start` while nothing was read of it, and `end` of what the broker has.
+
+    Both are None when not known, or not known any more.
+    """
+
+    start: int | None
+    end: int | None
+
+
+class BatchThread(driver.AIOKafkaConsumerThread):
+    """Runs aiokafka's consumer in a thread of its own; fetches batches."""
+
+    app: Any
+
+    def __post_init__(self) -> None:
+        """Know nothing of any partition."""
+        super().__post_init__()
+        self._touched: set[Any] = set()
+
+    def _create_worker_consumer(self, transport: driver.Transport) -> aiokafka.AIOKafkaConsumer:
+        consumer = super()._create_worker_consumer(transport)
+        # Faust fixes 1,500 ms, which a drained partition may have to wait.
+        consumer._fetch_max_wait_ms = self.app.fetch_limits.max_wait_ms
+        return consumer
+
+    async def _fetch_records(
+        self,
+        consumer: aiokafka.AIOKafkaConsumer,
+        active_partitions: set[TP],
+        timeout: float | None = None,  # noqa: ASYNC109 - the signature is Faust's
+        max_records: int | None = None,
+    ) -> Mapping[TP, list[RecordBatch]]:
+        limits: FetchLimits = self.app.fetch_limits
+        fetcher = consumer._fetcher
+        if consumer._closed or fetcher._closed:
+            raise ConsumerStoppedError
+        with fetcher._subscriptions.fetch_context():
+            starts, fetched = await self._drain(fetcher, active_partitions, timeout or 0.0, limits.max_records)
+        return {
+            TP(tp.topic, tp.partition): list(
+                cut_batches(
+                    tp.topic,
+                    tp.partition,
+                    starts[tp],
+                    records,
+                    max_records=limits.max_records,
+                    max_bytes=limits.max_bytes,
+                )
+            )
+            for tp, records in fetched.items()
+        }
+
+    async def _drain(
+        self,
+        fetcher: Any,
+        partitions: set[TP],
+        wait_s: float,
+        max_records: int,  # noqa: ANN401 - has no types
+    ) -> tuple[dict[Any, int], dict[Any, list[Any]]]:
+        """Wait for records; gives the positions before them and the records themselves.
+
+        Nothing is taken while the flow is stopped: it would be dropped, after the seek that could bring it back.
+        """
+        deadline_s = time.monotonic() + wait_s
+        while self.consumer.flow_active:
+            if fetcher._subscriptions.reassignment_in_progress:
+                await fetcher._subscriptions.wait_for_assignment()
+                continue
+            starts = self._prepare(fetcher)
+            fetched = await fetcher.fetched_records(partitions, timeout=0, max_records=max_records)
+            remaining_s = deadline_s - time.monotonic()
+            if fetched or remaining_s <= 0 or fetcher._closed:
+                return starts, fetched
+            waiter = fetcher._create_fetch_waiter()
+            done, _ = await asyncio.wait([waiter], timeout=remaining_s)
+            if done:
+                waiter.result()
+            else:
+                waiter.cancel()
+        return {}, {}
+
+    def _prepare(self, fetcher: Any) -> dict[Any, int]:  # noqa: ANN401 - has no types
+        """Let fetched records come as they are; gives the position before them."""
+        starts: dict[Any, int] = {}
+        for tp, result in fetcher._records.items():
+            self._touched.add(tp)
+            if type(result) is FetchResult and result._partition_records is not None:
+                starts[tp] = result._partition_records.next_fetch_offset
+                result._partition_records._consumer_record = _as_it_came
+        return starts
+
+    def forget_positions(self) -> None:
+        """Partitions are read anew from their committed offsets."""
+        self._touched.clear()
+
+    def input_end(self, tp: TP) -> InputEnd:
+        """Tell how far a partition could be read.
+
+        Called from the main thread, so the position is read before the mark that it was moved.
+        """
+        consumer, key = self._consumer, driver.ensure_aiokafka_TP(tp)
+        if consumer is None or not consumer._subscription.is_assigned(key):
+            return InputEnd(None, None)
+        state = consumer._subscription.subscription.assignment.state_value(key)
+        if state is None or time.time() * 1_000 - (state.timestamp or 0) > _STALE_MS:
+            return InputEnd(None, None)
+        position = state.position if state.has_valid_position else None
+        return InputEnd(None if key in self._touched else position, state.highwater)
+
+
+def _as_it_came(_tp: object, record: object) -> object:
+    return record
