@@ -68,8 +68,8 @@ class EmbeddedBroker:
     """A Tansu broker as a child process, in memory: it forgets everything when it ends.
 
     It ends with the `with` block, and on Linux with the thread that entered it, whatever kills that. It has no
-    idempotent producer and no transactions. A member that is killed holds its partitions until its session times out, so keep
-    time-outs short (`EMBEDDED_SESSION_TIMEOUT_S`).
+    idempotent producer and no transactions. A member that is killed holds its partitions until its session times out:
+    keep time-outs short (`EMBEDDED_SESSION_TIMEOUT_S`).
 
     Parameters
     ----------

@@ -92,10 +92,10 @@ class BatchThread(driver.AIOKafkaConsumerThread):
 
     async def _drain(
         self,
-        fetcher: Any,
+        fetcher: Any,  # noqa: ANN401 - has no types
         partitions: set[TP],
         wait_s: float,
-        max_records: int,  # noqa: ANN401 - has no types
+        max_records: int,
     ) -> tuple[dict[Any, int], dict[Any, list[Any]]]:
         """Wait for records; gives the positions before them and the records themselves.
 

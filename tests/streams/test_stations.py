@@ -1,0 +1,132 @@
+"""A station: each record taken once, and a safe offset that passes nothing which is still needed."""
+
+import json
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
+
+from detectors.errors import StateError
+from detectors.results import ActivityFrame
+from streams.agents import account_station, market_station
+from streams.batches import RecordBatch
+from streams.codecs import encode_frame
+from streams.metrics import Metrics
+from streams.stations import Station
+from tests.streams.counting import CountingAccount, CountingMarket
+
+RECORDS = 60
+
+
+def trade(offset: int, timestamp: int = 5) -> bytes:
+    return json.dumps(
+        {"type": "trade", "timestamp": timestamp, "symbol": "BTC", "price": 1, "amount": offset + 1, "side": "buy"}
+    ).encode()
+
+
+def batch(values: Sequence[bytes | None], first: int = 0, topic: str = "trades") -> RecordBatch:
+    return RecordBatch(topic, 0, first, list(range(first, first + len(values))), list(values))
+
+
+def make() -> tuple[CountingMarket, Station]:
+    stage = CountingMarket(0, partitions=2)
+    return stage, market_station(0, stage, Metrics.create(CollectorRegistry()), max_record_bytes=1_000)
+
+
+@given(st.sets(st.integers(0, RECORDS - 1)), st.lists(st.tuples(st.integers(0, RECORDS), st.integers(1, 20))))
+def test_records_read_again_are_taken_once_and_safe_offsets_pass_no_open_event(
+    bad: set[int], reads: list[tuple[int, int]]
+) -> None:
+    log = [b"not json" if offset in bad else trade(offset) for offset in range(RECORDS)]
+    stage, station = make()
+    taken = refused = reached = 0
+    for begin, length in [*reads, (0, RECORDS)]:
+        first = min(begin, reached)  # the broker goes back at most to what was committed
+        values = log[first : first + length]
+        if values:
+            result = station.take(batch(values, first), now_us=0)
+            taken, refused = taken + result.events, refused + len(result.refused)
+            reached = max(reached, first + len(values))
+        station.poll({}, now_us=0)
+        still_open = [offset for held in stage.open.values() for offset, _ in held]
+        safe = station.safe_offsets().get("trades", 0)
+        assert safe <= min([*still_open, reached])
+    assert (taken, refused) == (RECORDS - len(bad), len(bad))
+    assert stage.counters["events"] == RECORDS - len(bad)
+
+
+def test_a_tail_of_refused_records_holds_nothing_back() -> None:
+    _, station = make()
+    station.take(batch([b"{", None]), now_us=0)
+    assert station.safe_offsets() == {"trades": 2}
+    station.take(batch([trade(2)], first=2), now_us=0)
+    assert station.safe_offsets() == {}
+    station.take(batch([b"{"], first=3), now_us=0)
+    station.poll({"trades": (None, 4)}, now_us=0)
+    station.poll({"trades": (None, 4)}, now_us=0)
+    assert station.safe_offsets() == {"trades": 4}
+
+
+def test_records_that_never_came_are_an_error() -> None:
+    _, station = make()
+    station.take(batch([trade(0)]), now_us=0)
+    with pytest.raises(StateError, match=r"trades\[0\] from offset 1, found 3"):
+        station.take(batch([trade(3)], first=3), now_us=0)
+
+
+def test_a_compacted_gap_between_fetches_is_no_loss() -> None:
+    _, station = make()
+    station.take(batch([trade(0)]), now_us=0)
+    station.take(RecordBatch("trades", 0, 1, [7], [trade(7)]), now_us=0)
+    assert station.position("trades") == 8
+
+
+@pytest.mark.parametrize(
+    ("end", "rests"),
+    [((0, 0), True), ((5, 5), True), ((None, 5), False), ((3, 5), False), ((None, None), False)],
+)
+def test_an_input_of_which_nothing_was_read_rests_only_at_a_known_end(
+    end: tuple[int | None, int | None], rests: bool
+) -> None:
+    stage, station = make()
+    station.poll({"cancels": end}, now_us=0)
+    assert ("cancels" in stage.resting) is rests
+
+
+def test_an_input_read_to_its_end_rests_until_more_is_there() -> None:
+    stage, station = make()
+    station.take(batch([trade(0)]), now_us=0)
+    station.poll({"trades": (None, 2)}, now_us=0)
+    assert not stage.resting
+    station.poll({"trades": (None, 1)}, now_us=0)
+    assert stage.resting == {"trades"}
+
+
+def test_what_the_stage_refuses_comes_back_with_its_bytes() -> None:
+    _, station = make()
+    future = trade(1, timestamp=4_000_000_000_000_001)
+    result = station.take(batch([trade(0), future]), now_us=0)
+    assert [(element.offset, element.reason, element.raw) for element in result.refused] == [(1, "future", future)]
+
+
+def test_a_frame_that_cannot_be_read_is_refused_and_its_neighbours_are_taken() -> None:
+    stage = CountingAccount(0)
+    station = account_station(0, stage, Metrics.create(CollectorRegistry()), max_record_bytes=1_000)
+    frame = encode_frame(ActivityFrame("market/0", 1, at_rest=False, ticks=()))
+    result = station.take(batch([frame, b"[]", None, frame], topic="account-activity"), now_us=0)
+    assert (result.events, [element.offset for element in result.refused]) == (2, [1, 2])
+    assert stage.counters["frames"] == 2
+    assert station.safe_offsets() == {"account-activity": 4}
+
+
+def test_outputs_go_to_the_partitions_of_the_contract() -> None:
+    _, station = make()
+    station.take(batch([trade(0), trade(1)]), now_us=0)
+    sent = station.poll({}, now_us=0)
+    assert [(record.topic, record.partition) for record in sent] == [
+        ("account-activity", 0),
+        ("account-activity", 1),
+        ("signals", 0),
+    ]
