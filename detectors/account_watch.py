@@ -5,12 +5,16 @@ from collections import Counter
 from detectors.cancel_burst import CancelBurst
 from detectors.config import CoreSettings
 from detectors.features.market import CANCELS, NOTIONAL_CENTS
+from detectors.gamma_poisson import DecayedRate
 from detectors.ledger import EvidenceWindow
 from detectors.results import Signal
 from detectors.scorer import Scorer, Verdict
 from detectors.symbol_watch import cancel_features
 from detectors.windows import SlidingCounts
 
+_EVERYONE = ""
+#: Cancels added to both sides of the crowd's ratio: a handful more than usual is no crowd.
+_CROWD_PRIOR = 10.0
 #: Counts of an account by symbol in one tick.
 AccountSymbols = dict[str, dict[str, list[int]]]
 
@@ -38,6 +42,9 @@ class AccountWatch:
         self._scorer = Scorer(settings.calibration, counters)
         self._one = SlidingCounts(1_000_000 // self._tick_us, 4)
         self._ten = SlidingCounts(10_000_000 // self._tick_us, 4)
+        self._all_one = SlidingCounts(self._one.length, 1)
+        self._all_ten = SlidingCounts(self._ten.length, 1)
+        self._everyone = DecayedRate(self._half_life_s)
 
     def __len__(self) -> int:
         return len(self._detectors)
@@ -48,19 +55,28 @@ class AccountWatch:
         self._one.add(tick, totals)
         self._ten.add(tick, totals)
         time_s = (tick + 1) * self._tick_us / 1e6
+        cancels = sum(counts[CANCELS] for counts in totals.values())
+        self._all_one.add(tick, {_EVERYONE: [cancels]})
+        self._all_ten.add(tick, {_EVERYONE: [cancels]})
+        usual_per_s = self._everyone.per_second(time_s)
+        all_one, all_ten = self._all_one.get(_EVERYONE)[0], self._all_ten.get(_EVERYONE)[0]
         signals: list[Signal] = []
         for account in sorted(totals):
             counts = totals[account]
             detector = self._detector(account, cancels=counts[CANCELS] > 0)
             if detector is None:
                 continue
-            x = cancel_features(counts, self._one.get(account), self._ten.get(account), time_s)
+            one, ten = self._one.get(account), self._ten.get(account)
+            x = cancel_features(counts, one, ten, time_s)
+            x["crowd_1s"] = (all_one - one[CANCELS] + _CROWD_PRIOR) / (usual_per_s + _CROWD_PRIOR)
+            x["crowd_10s"] = (all_ten - ten[CANCELS] + _CROWD_PRIOR) / (10.0 * usual_per_s + _CROWD_PRIOR)
             if not counts[CANCELS]:
                 detector.learn_one(x)
                 continue
             verdict = self._scorer.step(detector, x, time_s)
             if verdict is not None:
                 signals.append(self._signal(tick, account, accounts[account], verdict, evidence))
+        self._everyone.learn(cancels, time_s)
         return signals
 
     def _detector(self, account: str, *, cancels: bool) -> CancelBurst | None:

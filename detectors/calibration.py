@@ -13,8 +13,11 @@ _MIN_PEAKS_FOR_SHAPE = 40
 _SHAPE_PRIOR_PEAKS = 10.0
 _SHAPE_PRIOR = 0.25
 #: Weight, in peaks, of the prior on the exponential tail's mean.
-_SCALE_PRIOR_PEAKS = 2.0
+_SCALE_PRIOR_PEAKS = 5.0
 _REFIT_EVERY = 16
+#: The shape is not known exactly: weight of a shape one standard error above the fit, which never lets the tail end.
+_HEAVIER_WEIGHT = 0.25
+_LEAST_HEAVIER_SHAPE = 0.02
 #: Step of the running quantile, in units of `prior_scale`.
 _QUANTILE_STEP = 0.05
 
@@ -59,6 +62,13 @@ def fit_generalized_pareto(excesses: "np.ndarray[tuple[int], np.dtype[np.float64
     return shape, max(scale, 1e-12)
 
 
+def _pareto_tail(excess: float, shape: float, scale: float) -> float:
+    if abs(shape) < 1e-6:
+        return math.exp(-excess / scale)
+    inner = 1.0 + shape * excess / scale
+    return inner ** (-1.0 / shape) if inner > 0.0 else 0.0
+
+
 class PeaksOverThreshold:
     """Calibrated upper-tail p-values of a stream of scores, however they are distributed.
 
@@ -85,6 +95,9 @@ class PeaksOverThreshold:
         p-value below which a score is learned only in part, in (0, level).
     refractory
         Scores between two learned ones beyond `guard`, at least 1.
+    run
+        Peaks at most this many scores apart are one cluster, of which the tail learns the largest only: scores of overlapping windows
+        say the same thing many times, >= 0.
     half_life
         Scores after which a counted score weighs half, at least `warm_up`.
 
@@ -106,8 +119,8 @@ class PeaksOverThreshold:
     """
 
     __slots__ = (
-        "_first", "_fit", "_next", "_peaks", "_quantile", "_since_fit", "_since_guarded", "_used",
-        "guard", "half_life", "level", "max_peaks", "n", "n_peaks", "prior_scale", "refractory", "seen", "threshold",
+        "_first", "_fit", "_last_peak", "_next", "_peaks", "_quantile", "_since_fit", "_since_guarded", "_used",
+        "guard", "half_life", "level", "max_peaks", "n", "n_peaks", "prior_scale", "refractory", "run", "seen", "threshold",
         "warm_up",
     )  # fmt: skip
 
@@ -119,6 +132,7 @@ class PeaksOverThreshold:
         max_peaks: int = 256,
         guard: float = 1e-4,
         refractory: int = 100,
+        run: int = 2,
         half_life: float = 200_000.0,
     ) -> None:
         self.level = level
@@ -127,6 +141,8 @@ class PeaksOverThreshold:
         self.max_peaks = max_peaks
         self.guard = guard
         self.refractory = refractory
+        self.run = run
+        self._last_peak = -run - 1
         self.half_life = half_life
         self.seen = 0
         self.n = 0.0
@@ -200,9 +216,13 @@ class PeaksOverThreshold:
             self.threshold = 0.5 * self.prior_scale
         self.n = float(len(ordered))
         self._quantile = self.threshold
-        for score in ordered:
+        start = self.seen - len(self._first)
+        seen = self.seen
+        for index, score in enumerate(self._first):
+            self.seen = start + index
             if score > self.threshold:
                 self._keep(score - self.threshold)
+        self.seen = seen
         self._first = []
 
     def _learn_peak(self, score: float) -> None:
@@ -217,6 +237,14 @@ class PeaksOverThreshold:
 
     def _keep(self, excess: float) -> None:
         self.n_peaks += 1.0
+        same_cluster = self.seen - self._last_peak <= self.run and self._used > 0
+        self._last_peak = self.seen
+        if same_cluster:
+            newest = (self._next - 1) % self.max_peaks
+            if excess > self._peaks[newest]:
+                self._peaks[newest] = excess
+                self._fit = None
+            return
         self._peaks[self._next] = excess
         self._next = (self._next + 1) % self.max_peaks
         self._used = min(self._used + 1, self.max_peaks)
@@ -248,10 +276,9 @@ class PeaksOverThreshold:
             weight = _SCALE_PRIOR_PEAKS * self.prior_scale + float(self._peaks[: self._used].sum())
             return float((weight / (weight + excess)) ** (_SCALE_PRIOR_PEAKS + self._used))
         shape, scale = self._shape_and_scale()
-        if abs(shape) < 1e-6:
-            return math.exp(-excess / scale)
-        inner = 1.0 + shape * excess / scale
-        return inner ** (-1.0 / shape) if inner > 0.0 else 0.0
+        error = (1.0 + max(shape, 0.0)) / math.sqrt(self._used)
+        heavier = _pareto_tail(excess, max(shape + error, _LEAST_HEAVIER_SHAPE), scale)
+        return (1.0 - _HEAVIER_WEIGHT) * _pareto_tail(excess, shape, scale) + _HEAVIER_WEIGHT * heavier
 
     def _shape_and_scale(self) -> tuple[float, float]:
         if self._fit is None:
@@ -272,7 +299,8 @@ class PeaksOverThreshold:
         """Everything learned, as plain values."""
         return {
             "parameters": [self.level, self.warm_up, self.prior_scale, self.max_peaks],
-            "counts": [self.seen, self.n, self.n_peaks, self.threshold, self._quantile, self._since_fit, self._since_guarded],
+            "counts": [self.seen, self.n, self.n_peaks, self.threshold, self._quantile],
+            "since": [self._since_fit, self._since_guarded, self._last_peak],
             "first": list(self._first),
             "peaks": [float(p) for p in np.roll(self._peaks[: self._used], -self._next if self._used == self.max_peaks else 0)],
             "fit": list(self._fit) if self._fit is not None else None,
@@ -283,8 +311,8 @@ class PeaksOverThreshold:
         if state.get("parameters") != [self.level, self.warm_up, self.prior_scale, self.max_peaks]:
             msg = f"calibration state was made with other parameters: expected {self.level=}, found {state.get('parameters')}"
             raise StateError(msg)
-        self.seen, self.n, self.n_peaks, self.threshold, self._quantile = state["counts"][:5]
-        self._since_fit, self._since_guarded = state["counts"][5:]
+        self.seen, self.n, self.n_peaks, self.threshold, self._quantile = state["counts"]
+        self._since_fit, self._since_guarded, self._last_peak = state["since"]
         self._first = list(state["first"])
         self._used = len(state["peaks"])
         self._peaks[: self._used] = state["peaks"]

@@ -17,6 +17,8 @@ _WINDOWS = tuple(
     (name, seconds, f"cancels_{name}", f"pressure_{name}", f"fills_{name}")
     for name, seconds in (("tick", 0.0), ("1s", 1.0), ("10s", 10.0))
 )
+#: How much busier than usual everyone else is, by window; a tick is too short to tell and takes the second's.
+_CROWD = {"cancels_tick": "crowd_1s", "cancels_1s": "crowd_1s", "cancels_10s": "crowd_10s"}
 _PRIOR_COUNT = 0.5
 _PRIOR_EXPOSURE_S = 5.0
 _LEARN_DEVIATIONS = 4.0
@@ -45,8 +47,9 @@ class CancelBurst(Detector):
 
     The count in each window is tested against a negative binomial: a Poisson count whose rate is what this entity did over the last
     `half_life_s`, with the uncertainty of that. Cancels that go with fills (a busy market re-quotes) are expected: the count is reduced
-    by the entity's own cancels per fill for every fill above its rate. The largest surprise is divided by what is usual for the
-    entity, so that one that always works in bursts must outdo itself. An entity cannot train its baseline quickly: a tick is learned
+    by the entity's own cancels per fill for every fill above its rate. When everyone else is busier than usual (`crowd`), so may the
+    entity be. The largest surprise is divided by what is usual for the
+    entity, so that one that always works in bursts must outdo itself. An entity cannot train its baseline quickly: a second is learned
     up to four standard deviations above what was expected (the conditional merge of MIDAS-F).
 
     It fails on an attacker that cancels in small steps over hours (the rate follows), which is what pressure counters are for.
@@ -65,7 +68,7 @@ class CancelBurst(Detector):
     Notes
     -----
     Features: `time_s`, `cancels_tick`, `cancels_1s`, `cancels_10s` (counts), `pressure_tick`, `pressure_1s`, `pressure_10s`
-    (Kraken's units, 0 to 8 a cancel), `fills_tick`, `fills_1s`, `fills_10s` (trades it took part in).
+    (Kraken's units, 0 to 8 a cancel), `fills_tick`, `fills_1s`, `fills_10s` (trades it took part in); `crowd_1s`, `crowd_10s` the others' cancels over their usual number, 1 when not given.
 
     Examples
     --------
@@ -87,7 +90,7 @@ class CancelBurst(Detector):
     name = "cancel_burst"
 
     def __init__(
-        self, half_life_s: float = 600.0, grace_s: float = 30.0, least_cancels: int = 5, tick_s: float = 0.1
+        self, half_life_s: float = 600.0, grace_s: float = 30.0, least_cancels: int = 8, tick_s: float = 0.1
     ) -> None:
         self.half_life_s = half_life_s
         self.grace_s = grace_s
@@ -100,6 +103,9 @@ class CancelBurst(Detector):
         self._time_s = -1.0
         self._born_s = -1.0
         self._habit = 0.0
+        self._second = -1
+        self._cancels_left = 0.0
+        self._cost_left = 0.0
 
     @property
     def ready(self) -> bool:
@@ -111,14 +117,22 @@ class CancelBurst(Detector):
         return self._most_surprise(x) / (_HABIT_FLOOR + self._habit)
 
     def learn_one(self, x: Features) -> None:
-        """Add the last tick (`*_tick`) to the rates, at most four deviations above what was expected."""
-        most = self._most_surprise(x)
-        self._habit += _HABIT_WEIGHT * (min(most, 3.0 * (self._habit + _HABIT_FLOOR)) - self._habit)
+        """Add the last tick (`*_tick`) to the rates; a second adds at most four deviations above what was expected."""
         time_s = x.get("time_s", 0.0)
         fade, exposure_s = self._fade(time_s)
         cancels, cost = self._cancels * fade, self._cost * fade
-        self._cancels = cancels + _bounded(x.get("cancels_tick", 0.0), cancels, exposure_s, self.tick_s)
-        self._cost = cost + _bounded(x.get("pressure_tick", 0.0) * _COST_SHARE, cost, exposure_s, self.tick_s)
+        if int(time_s) != self._second:
+            self._second = int(time_s)
+            self._cancels_left = _most_learned(cancels, exposure_s)
+            self._cost_left = _most_learned(cost, exposure_s)
+            most = min(self._most_surprise(x), 3.0 * (self._habit + _HABIT_FLOOR))
+            self._habit += _HABIT_WEIGHT * (most - self._habit)
+        count = min(max(x.get("cancels_tick", 0.0), 0.0), self._cancels_left)
+        weighted = min(max(x.get("pressure_tick", 0.0), 0.0) * _COST_SHARE, self._cost_left)
+        self._cancels_left -= count
+        self._cost_left -= weighted
+        self._cancels = cancels + count
+        self._cost = cost + weighted
         self._fills = self._fills * fade + max(x.get("fills_tick", 0.0), 0.0)
         self._exposure_s = exposure_s
         if self._born_s < 0.0:
@@ -133,6 +147,7 @@ class CancelBurst(Detector):
         for _, length_s, cancels_key, cost_key, fills_key in _WINDOWS:
             seconds = length_s or self.tick_s
             left = self._unexplained(x, cancels_key, fills_key, seconds, fade, exposure_s)
+            seconds *= max(x.get(_CROWD[cancels_key], 1.0), 1.0)
             for label, key, unit, weight, total in (
                 ("cancels", cancels_key, "cancels", 1.0, self._cancels),
                 ("age-weighted cancel pressure", cost_key, "cost units", _COST_SHARE, self._cost),
@@ -163,6 +178,7 @@ class CancelBurst(Detector):
             burst = count > 1.0 and count * exposure_s > cancels_shape * seconds
             if burst or (cost > 1.0 and cost * exposure_s > cost_shape * seconds):
                 left = self._unexplained(x, cancels_key, fills_key, seconds, fade, exposure_s)
+                seconds *= max(x.get(_CROWD[cancels_key], 1.0), 1.0)
                 most = max(
                     most,
                     surprise(count * left, cancels_shape, exposure_s, seconds),
@@ -192,7 +208,8 @@ class CancelBurst(Detector):
     def state(self) -> State:
         """Rates, habit, and when it began."""
         rates = [self._cancels, self._cost, self._fills, self._exposure_s, self._time_s, self._born_s, self._habit]
-        return {"half_life_s": self.half_life_s, "rates": rates}
+        second = [self._second, self._cancels_left, self._cost_left]
+        return {"half_life_s": self.half_life_s, "rates": rates, "second": second}
 
     def restore(self, state: State) -> None:
         """Take up where `state()` was made; raises StateError for another half-life."""
@@ -201,9 +218,10 @@ class CancelBurst(Detector):
             raise StateError(msg)
         self._cancels, self._cost, self._fills, self._exposure_s = state["rates"][:4]
         self._time_s, self._born_s, self._habit = state["rates"][4:]
+        self._second, self._cancels_left, self._cost_left = state["second"]
 
 
-def _bounded(count: float, total: float, exposure_s: float, tick_s: float) -> float:
-    """The part of a tick's count that is learned: at most four deviations above the expected count, plus one."""
-    expected = tick_s * (total + _PRIOR_COUNT) / (exposure_s + _PRIOR_EXPOSURE_S)
-    return min(max(count, 0.0), 1.0 + expected + _LEARN_DEVIATIONS * math.sqrt(expected))
+def _most_learned(total: float, exposure_s: float) -> float:
+    """What of a second's count is learned at most: four deviations above the expected count, plus one."""
+    expected = (total + _PRIOR_COUNT) / (exposure_s + _PRIOR_EXPOSURE_S)
+    return 1.0 + expected + _LEARN_DEVIATIONS * math.sqrt(expected)

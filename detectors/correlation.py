@@ -15,7 +15,9 @@ _SECONDS_A_DAY = 86_400.0
 #: Windows, in seconds, over which signals count as together.
 WINDOWS_S = (1, 10, 60)
 #: A family of signals takes part when its p-value over the window is at most this.
-_CUT = 0.05
+_CUT = 0.02
+#: A family counts as no rarer than this in the joint score: one alone, however rare, is not several together.
+_LEAST_PART = 1e-6
 #: Seconds of an entity's silence that are learned at most, and after which it is forgotten.
 _MOST_SILENT_S = 3_600
 #: Entities remembered by a scope; those silent longest go first.
@@ -78,7 +80,7 @@ class Correlator:
     seen by account, group and symbol) are merged by the Cauchy combination, since they depend on each other. Families are
     multiplied by the truncated product; the best of the three windows, times three, is the second's score, in decades. What families
     have in common anyway (a busy market cancels more *and* thins) is calibrated away: the score's own history gives the p-value,
-    by peaks over threshold. Two things together are never likelier than the rarer of them: that bound is applied last.
+    by peaks over threshold. The p-value given is that of the truncated product, which is below each of its parts.
 
     Parameters
     ----------
@@ -138,12 +140,14 @@ class Correlator:
         self._scorer.pot.learn(score)
         if verdict is None or len(parts) < 2:
             return None
-        rarest = min(signal.per_day for _, signals, _ in parts for signal in signals)
+        together = truncated_product([p for _, _, p in parts], max(self.families, len(parts)), _CUT)
+        if together >= min(p for _, _, p in parts):
+            return None
         return Joint(
             scope=self.scope,
             entity=entity,
-            p_value=min(verdict.p_value, *(p for _, _, p in parts)),
-            per_day=min(verdict.per_day, rarest),
+            p_value=together,
+            per_day=verdict.per_day,
             score=score,
             window_s=window_s,
             contributions=_shares(parts),
@@ -160,7 +164,7 @@ class Correlator:
             ]
             if len(parts) < 2:
                 continue
-            together = truncated_product([p for _, _, p in parts], max(self.families, len(parts)), _CUT)
+            together = truncated_product([max(p, _LEAST_PART) for _, _, p in parts], max(self.families, len(parts)), _CUT)
             score = max(-math.log10(min(together * len(WINDOWS_S), 1.0)), 0.0)
             if score > best[0]:
                 best = (score, window_s, parts)

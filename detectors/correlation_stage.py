@@ -16,9 +16,11 @@ from detectors.titles import joint_title, signal_title
 SIGNALS = "signals"
 MARKET = "*"
 #: Streams of scores a symbol has: the budget of false alarms is shared by them.
-_STREAMS = 8
+_STREAMS = 5
 #: Patterns that can stand together on one symbol.
 _FAMILIES = 3
+#: p-value that the second family of a critical alert must reach by itself.
+_CRITICAL_PART = 1e-3
 #: Seconds that accounts seen in step count as one cohort.
 _COHORT_S = 60
 
@@ -161,11 +163,16 @@ class CorrelationStage(Stage[CorrelationTick]):
         for correlator in (self._by_symbol, self._by_cohort, self._by_market):
             for joint in correlator.close_second(tick):
                 severity = self._severity(joint.per_day)
-                if severity == "warning" and joint.per_day <= self.settings.alerts.critical_per_day / _STREAMS:
+                if severity == "warning" and self._is_critical(joint):
                     severity = "critical"
                 if severity is not None:
                     findings.append(self._joint(tick, joint, severity))
         return findings
+
+    def _is_critical(self, joint: Joint) -> bool:
+        """Rare enough together, and at least two families that stand out by themselves."""
+        parts = sorted(part.p_value for part in joint.contributions)
+        return joint.per_day <= self.settings.alerts.critical_per_day / _STREAMS and parts[1] <= _CRITICAL_PART
 
     def _severity(self, per_day: float) -> Severity | None:
         alerts = self.settings.alerts

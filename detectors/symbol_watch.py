@@ -64,7 +64,7 @@ class SymbolWatch:
         self._lockstep = Lockstep()
         self._burst_scorer = Scorer(settings.calibration, counters)
         self._thin_scorer = Scorer(settings.calibration, counters, prior_scale=0.5)
-        self._lockstep_scorer = Scorer(settings.calibration, counters, prior_scale=5.0, warm_up=60)
+        self._lockstep_scorer = Scorer(settings.calibration, counters, prior_scale=3.0, warm_up=60)
         self._one = SlidingCounts(1_000_000 // self._tick_us, 4)
         self._ten = SlidingCounts(10_000_000 // self._tick_us, 4)
         self._ten_of_account = SlidingCounts(10_000_000 // self._tick_us, 4)
