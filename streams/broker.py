@@ -16,7 +16,7 @@ from typing import Protocol, Self
 
 from detectors.errors import BrokerError
 
-#: What the embedded broker asks of its clients: it waits half the rebalance time-out at every join.
+#: What suits the embedded broker: it waits half the session time-out at every join.
 EMBEDDED_SESSION_TIMEOUT_S = 6.0
 
 _PR_SET_PDEATHSIG = 1

@@ -119,7 +119,7 @@ async def test_a_partition_that_somebody_else_read_meanwhile_gets_a_new_stage() 
 
 async def test_topics_of_a_partition_on_different_workers_are_refused() -> None:
     setup = Setup()
-    with pytest.raises(BrokerError, match="partition 1 of .* but books went elsewhere"):
+    with pytest.raises(BrokerError, match=r"partition 1 of .* but books went elsewhere"):
         setup.room.assign({tp: None for tp in assigned(1) if tp.topic != "books"})
 
 

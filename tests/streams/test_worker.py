@@ -1,11 +1,8 @@
 """Whole workers against a broker: nothing lost, nothing committed too early, and a sick worker says so."""
 
 import asyncio
-import os
 import signal
 import statistics
-import subprocess
-import sys
 import time
 
 import pytest
@@ -15,7 +12,7 @@ from streams.topics import ensure_topics
 from tests.streams.counting import BIG
 from tests.streams.counting_worker import PARTITIONS
 from tests.streams.worker_bench import (
-    ROOT,
+    FaustWorker,
     Worker,
     cancel_value,
     producing,
@@ -216,31 +213,7 @@ async def test_topics_with_another_number_of_partitions_are_refused(own_broker: 
 
 
 async def test_fausts_own_command_finds_the_application(own_broker: Broker) -> None:
-    environment = {
-        **os.environ,
-        "SQUALL_BROKER": own_broker.url,
-        "SQUALL_WORKER__WEB_PORT": "0",
-        "SQUALL_WORKER__REBALANCE_TIMEOUT_S": "2",
-    }
-    command = [sys.executable, "-m", "faust", "-A", "streams.app", "worker", "--loglevel", "info"]
-    process = subprocess.Popen(
-        command, cwd=ROOT, env=environment, stderr=subprocess.STDOUT, stdout=subprocess.PIPE, text=True
-    )
-    try:
-        said: list[str] = []
-
-        def read_until_ready() -> bool:
-            assert process.stdout is not None
-            for line in process.stdout:
-                said.append(line)
-                if "Worker ready" in line:
-                    return True
-            return False
-
-        assert await asyncio.wait_for(asyncio.to_thread(read_until_ready), 30.0), "".join(said)
-        process.send_signal(signal.SIGTERM)
-        await asyncio.to_thread(process.communicate, None, 20.0)
-        assert process.returncode == 0
-    finally:
-        process.kill()
-        process.communicate()
+    with FaustWorker(own_broker.url) as worker:
+        await worker.ready()
+        worker.process.send_signal(signal.SIGTERM)
+        assert (await worker.ended(20.0))[0] == 0

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -28,19 +29,28 @@ ROOT = Path(__file__).parents[2]
 class Worker:
     """A worker process; killed when the block is left."""
 
-    def __init__(self, broker: str, *fault: str, module: str = "tests.streams.counting_worker") -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
-        command = [sys.executable, "-m", module, broker, str(self.port), *fault]
-        self.process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    def __init__(self, broker: str, *fault: str) -> None:
+        self.port = _free_port()
+        self._start(["-m", "tests.streams.counting_worker", broker, str(self.port), *fault])
+
+    def _start(self, arguments: Sequence[str], **environment: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=ROOT,
+            env=os.environ | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.process.kill()
-        self.process.communicate()
+        self.process.wait()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
 
     async def probe(self, page: str) -> tuple[int, Any]:
         """Ask one of its pages; status 0: it does not answer."""
@@ -50,15 +60,34 @@ class Worker:
         """Wait until it works."""
 
         async def joined() -> bool:
-            assert self.process.poll() is None, self.process.communicate()[1]
+            assert self.process.poll() is None, self.process.communicate()[0]
             return (await self.probe("/readyz"))[0] == 200
 
         await until(joined, 30.0)
 
     async def ended(self, deadline_s: float) -> tuple[int, str]:
         """Wait for its end; gives the exit status and what it said."""
-        _, said = await asyncio.to_thread(self.process.communicate, None, deadline_s)
+        said, _ = await asyncio.to_thread(self.process.communicate, None, deadline_s)
         return self.process.returncode, said
+
+
+class FaustWorker(Worker):
+    """A worker that Faust's own command started, with the real stages."""
+
+    def __init__(self, broker: str) -> None:
+        self.port = _free_port()
+        self._start(
+            ["-m", "faust", "-A", "streams.app", "worker", "--loglevel", "warn"],
+            SQUALL_BROKER=broker,
+            SQUALL_WORKER__WEB_PORT=str(self.port),
+            SQUALL_WORKER__SESSION_TIMEOUT_S="4",
+        )
+
+
+def _free_port() -> int:
+    with socket.socket() as probe_socket:
+        probe_socket.bind(("127.0.0.1", 0))
+        return int(probe_socket.getsockname()[1])
 
 
 def probe(port: int, page: str) -> tuple[int, Any]:
