@@ -1,7 +1,7 @@
 """Bytes to events and back: typed decoding that never raises on what a producer may send.
 
-A record value is one JSON object or an array of them (a frame). Each element stands alone: a bad one is refused with a reason,
-and its neighbours are taken. Only a record that is no JSON array of separable elements is refused as a whole.
+A record value is one JSON object or an array of them (a frame). Each element stands alone: a bad one is refused with a
+reason, and its neighbours are taken. Only a record that is no JSON array of separable elements is refused as a whole.
 """
 
 import re
@@ -19,7 +19,7 @@ Reason = Literal["empty", "too_large", "malformed", "schema", "crossed_book", "f
 
 #: The `element` of a refusal that is about a record as a whole: one object, or a value that is no frame.
 WHOLE_RECORD = -1
-#: A frame with more bad elements than this is refused as a whole: one record must not turn into a flood of dead letters.
+#: A frame with more bad elements than this is refused as a whole: one record must not become a flood of dead letters.
 MOST_REFUSALS = 1_000
 #: Messages quote what was found, which a producer may have made very long.
 LONGEST_MESSAGE = 500
@@ -54,9 +54,10 @@ class Decoded(NamedTuple):
 class RecordDecoder:
     """Decodes the record values of one topic.
 
-    Whatever the bytes are, `decode` returns: truncated JSON, bad UTF-8, nesting of any depth and numbers of any length come back
-    as refusals. A null or empty value is refused too (input topics are not compacted, so nobody deletes by key). An empty array
-    holds nothing and is taken. A frame with more than `MOST_REFUSALS` bad elements is refused as a whole.
+    Whatever the bytes are, `decode` returns: truncated JSON, bad UTF-8, nesting of any depth and numbers of any length
+    come back as refusals. A null or empty value is refused too (input topics are not compacted, so nobody deletes by
+    key). An empty array holds nothing and is taken. A frame with more than `MOST_REFUSALS` bad elements is refused as
+    a whole.
 
     Parameters
     ----------
@@ -187,8 +188,8 @@ def _locate(
 def split_frame(value: bytes) -> list[bytes] | None:
     """Cut a JSON array into the bytes of its elements, without reading them; None when it is not one whole array.
 
-    Brackets are counted, not matched in kind, and depth costs no stack: an element may be broken or absurdly deep and its
-    neighbours still come out.
+    Brackets are counted, not matched in kind, and depth costs no stack: an element may be broken or absurdly deep and
+    its neighbours still come out.
 
     Examples
     --------

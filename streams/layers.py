@@ -84,7 +84,7 @@ def _read_environment(environment: Mapping[str, str]) -> Layer:
     return Layer(tree, origins)
 
 
-def _read_value(text: str) -> Any:
+def _read_value(text: str) -> object:
     """Lists and tables come as JSON; all else is text that the setting's type reads."""
     if text[:1] in ("[", "{"):
         try:

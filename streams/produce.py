@@ -82,7 +82,7 @@ async def produce(
         await sending.finish()
         on_line(number)
     except (KafkaError, OSError) as error:
-        message = f"expected {settings.broker} to take the records, found {type(error).__name__}: {error}"
+        message = f"expected {settings.broker} to take the records, found: {str(error) or type(error).__name__}"
         raise BrokerError(message) from error
     finally:
         await producer.stop()

@@ -1,8 +1,8 @@
-"""All settings in one object: defaults < `squall.toml` < environment `SQUALL_*` < flags, and where each value came from.
+"""All settings in one object: defaults < `squall.toml` < environment `SQUALL_*` < flags, and where each came from.
 
 The groups are frozen dataclasses that hold the defaults and check their own ranges: those of the core stand in
-`detectors/config.py`, the shell's beside what they configure. In a file a group is a table (`[timing]`, `tick_ms = 100`), in
-the environment it is a prefix (`SQUALL_TIMING__TICK_MS=100`).
+`detectors/config.py`, the shell's beside what they configure. In a file a group is a table (`[timing]`, `tick_ms = 100`),
+in the environment it is a prefix (`SQUALL_TIMING__TICK_MS=100`).
 """
 
 import os
@@ -54,7 +54,7 @@ class Origin(NamedTuple):
     """A setting as it stands: its dotted name, its value (a secret masked), and where the value came from."""
 
     name: str
-    value: Any
+    value: object
     origin: str
 
 
@@ -67,8 +67,8 @@ class Settings(BaseSettings):
     Raises
     ------
     ConfigError
-        A setting is unknown, of the wrong type or out of range, or the file cannot be read. The message says which, and where
-        it was set.
+        A setting is unknown, of the wrong type or out of range, or the file cannot be read. The message says which, and
+        where it was set.
 
     Examples
     --------
@@ -100,7 +100,7 @@ class Settings(BaseSettings):
 
     _layers: tuple[Layer, ...] = PrivateAttr(default=())
 
-    def __init__(self, **flags: Any) -> None:
+    def __init__(self, **flags: object) -> None:
         given = {name: value for name, value in flags.items() if value is not None}
         layers = read_layers(given, os.environ)
         refuse_unknown(layers, setting_names(type(self)))
@@ -119,7 +119,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take the layers that were read; the sources of pydantic-settings pass over unknown names and forget the origin."""
+        """Take the layers that were read: pydantic-settings' own sources pass over unknown names and forget origins."""
         layers: list[Layer] = init_settings.init_kwargs["layers"]  # type: ignore[attr-defined]
         return tuple(InitSettingsSource(settings_cls, _nest(layer.tree)) for layer in layers)
 
@@ -171,13 +171,13 @@ def _nest(tree: Mapping[str, Any]) -> dict[str, Any]:
     return {**rest, "core": core} if core else rest
 
 
-def _value(settings: Settings, name: str) -> Any:
+def _value(settings: Settings, name: str) -> object:
     group, _, leaf = name.partition(".")
     holder = settings.core if group in CORE_GROUPS else settings
     return getattr(getattr(holder, group), leaf) if leaf else getattr(holder, group)
 
 
-def _shown(value: Any) -> Any:
+def _shown(value: object) -> object:
     return str(value) if isinstance(value, SecretStr) else value
 
 

@@ -1,4 +1,4 @@
-"""Every topic that Squall reads or writes: its key, its partitions, how long it is kept; and how to make them on a broker."""
+"""Every topic that Squall reads or writes: its key, its partitions, how long it is kept; and how to make them."""
 
 import asyncio
 import time
@@ -19,7 +19,7 @@ _HOUR_MS = 3_600_000
 _DAY_MS = 24 * _HOUR_MS
 #: A broker answers to a new topic soon, but not at once.
 _CREATION_DEADLINE_S = 30.0
-#: Keys whose partition is remembered: symbols and the busiest accounts; a flood of made-up keys cannot take more memory.
+#: Keys whose partition is remembered: symbols and the busiest accounts. A flood of made-up keys takes no more memory.
 _REMEMBERED_KEYS = 65_536
 
 ACCOUNT_ACTIVITY = "account-activity"
@@ -246,8 +246,8 @@ async def ensure_topics(broker: str, partitions: int, replication: int = 1) -> l
     Raises
     ------
     BrokerError
-        The broker cannot be reached or refuses, or a topic exists with another number of partitions: keys would be found
-        elsewhere than the stages look for them.
+        The broker cannot be reached or refuses, or a topic exists with another number of partitions: keys would be
+        found elsewhere than the stages look for them.
     """
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers(broker), request_timeout_ms=10_000)
     try:
@@ -259,7 +259,7 @@ async def ensure_topics(broker: str, partitions: int, replication: int = 1) -> l
             await _create(admin, missing, partitions, replication)
             _check_partitions(await _wait_for(admin, missing), partitions, broker)
     except (KafkaError, OSError) as error:
-        message = f"expected a Kafka broker at {broker}, found {type(error).__name__}: {error}"
+        message = f"expected a Kafka broker at {broker}, found: {str(error) or type(error).__name__}"
         raise BrokerError(message) from error
     finally:
         await admin.close()

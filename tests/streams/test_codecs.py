@@ -45,7 +45,7 @@ EVENTS: dict[str, Event] = {
 GOOD = encode_event(EVENTS["trades"])
 
 
-def trade(**changes: Any) -> bytes:
+def trade(**changes: object) -> bytes:
     return json.dumps({**json.loads(GOOD), **changes}).encode()
 
 
@@ -140,7 +140,7 @@ def test_a_book_whose_best_bid_reaches_its_best_ask_is_refused_and_its_neighbour
     decoded = RecordDecoder("books").decode([bad, frame], [1, 2])
     assert decoded.events == [good, one_sided]
     assert decoded.offsets == [2, 2]
-    assert [refused[:3] + (refused.raw,) for refused in decoded.refused] == [
+    assert [(*refused[:3], refused.raw) for refused in decoded.refused] == [
         (1, WHOLE_RECORD, "crossed_book", bad),
         (2, 1, "schema", broken),
         (2, 2, "crossed_book", bad),
@@ -202,7 +202,7 @@ def test_frames_between_stages_survive_a_round_trip() -> None:
 
 
 def test_a_frame_of_another_kind_is_a_decode_error_naming_the_topic() -> None:
-    with pytest.raises(DecodeError, match="record of signals: .*source"):
+    with pytest.raises(DecodeError, match=r"record of signals: .*source"):
         decode_signal_frame(b"{}")
     with pytest.raises(DecodeError, match="account-activity"):
         decode_activity_frame(msgspec.json.encode("x"))
