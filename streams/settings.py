@@ -1,8 +1,8 @@
 """All settings in one object: defaults < `squall.toml` < environment `SQUALL_*` < flags, and where each came from.
 
 The groups are frozen dataclasses that hold the defaults and check their own ranges: those of the core stand in
-`detectors/config.py`, the shell's beside what they configure. In a file a group is a table (`[timing]`, `tick_ms = 100`),
-in the environment it is a prefix (`SQUALL_TIMING__TICK_MS=100`).
+`detectors/config.py`, the shell's beside what they configure. In a file a group is a table (`[timing]` with
+`tick_ms = 100`), in the environment it is a prefix (`SQUALL_TIMING__TICK_MS=100`).
 """
 
 import os
