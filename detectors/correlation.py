@@ -42,11 +42,14 @@ class Joint(msgspec.Struct, frozen=True):
 class _Recent:
     """Signals of one entity by family and stream: for each, those of the last minute that no later one outdoes."""
 
-    __slots__ = ("last_second", "streams")
+    __slots__ = ("highest", "last_second", "risen_second", "streams")
 
     def __init__(self, second: int) -> None:
         self.streams: dict[tuple[str, str], deque[tuple[int, Signal]]] = {}
         self.last_second = second
+        #: The highest joint score of the episode, and the second it was reached in.
+        self.highest = 0.0
+        self.risen_second = second
 
     def add(self, family: str, stream: str, tick: int, signal: Signal) -> None:
         kept = self.streams.setdefault((family, stream), deque())
@@ -80,7 +83,8 @@ class Correlator:
     seen by account, group and symbol) are merged by the Cauchy combination, since they depend on each other. Families are
     multiplied by the truncated product; the best of the three windows, times three, is the second's score, in decades. What families
     have in common anyway (a busy market cancels more *and* thins) is calibrated away: the score's own history gives the p-value,
-    by peaks over threshold. The p-value given is that of the truncated product, which is below each of its parts.
+    by peaks over threshold. An episode speaks when its score rises, and is learned by its highest score once a minute has passed without a
+    rise: it cannot teach the calibration that it is ordinary while it lasts. The p-value given is that of the truncated product, which is below each of its parts.
 
     Parameters
     ----------
@@ -133,12 +137,18 @@ class Correlator:
 
     def _judge(self, entity: str, recent: _Recent, tick: int) -> Joint | None:
         second = tick // self._ticks_a_second
-        self._scorer.pot.learn_silence(min(second - recent.last_second - 1, _MOST_SILENT_S))
+        pot = self._scorer.pot
+        pot.learn_silence(min(second - recent.last_second, _MOST_SILENT_S))
         recent.last_second = second
+        if recent.highest > 0.0 and second - recent.risen_second > WINDOWS_S[-1]:
+            pot.learn(recent.highest)
+            recent.highest = 0.0
         score, window_s, parts = self._joint_score(recent, tick)
+        if score <= recent.highest:
+            return None
+        recent.highest, recent.risen_second = score, second
         verdict = self._scorer.judge(score, float(second + 1))
-        self._scorer.pot.learn(score)
-        if verdict is None or len(parts) < 2:
+        if verdict is None:
             return None
         together = truncated_product([p for _, _, p in parts], max(self.families, len(parts)), _CUT)
         if together >= min(p for _, _, p in parts):

@@ -1,6 +1,6 @@
 """Score, explain, calibrate, then learn: in this order, and in this place only."""
 
-from collections import Counter
+from collections import Counter, deque
 
 import msgspec
 
@@ -12,6 +12,8 @@ from detectors.results import Contribution
 _SECONDS_A_DAY = 86_400.0
 #: A stream younger than this is taken to be this old when scores a day are counted.
 _LEAST_AGE_S = 60.0
+#: Peaks are learned this much later: an incident must not teach the calibration that it is ordinary while it lasts.
+_HOLD_S = 60.0
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -38,7 +40,7 @@ class Scorer:
         Scores needed before p-values are believed; None: as in `settings`.
     """
 
-    __slots__ = ("_counters", "_first_s", "_publish_p", "pot")
+    __slots__ = ("_counters", "_first_s", "_held", "_publish_p", "pot")
 
     def __init__(
         self, settings: Calibration, counters: Counter[str], prior_scale: float = 1.0, warm_up: int | None = None
@@ -47,6 +49,7 @@ class Scorer:
         self._publish_p = settings.publish_p
         self._counters = counters
         self._first_s = -1.0
+        self._held: deque[tuple[float, float]] = deque()
 
     def step(self, detector: Detector, x: Features, time_s: float) -> Verdict | None:
         """Score `x`, learn it, and answer with a verdict if it stands out and is to be believed."""
@@ -56,7 +59,7 @@ class Scorer:
             verdict = msgspec.structs.replace(verdict, contributions=detector.explain_one(x))
         detector.learn_one(x)
         if detector.ready:
-            self.pot.learn(score)
+            self._learn(score, time_s)
             self._counters["scored"] += 1
         else:
             self._counters["warming"] += 1
@@ -72,3 +75,12 @@ class Scorer:
         self._counters["published"] += 1
         age_s = max(time_s - self._first_s, _LEAST_AGE_S)
         return Verdict(score, p_value, p_value * self.pot.seen / age_s * _SECONDS_A_DAY, ())
+
+    def _learn(self, score: float, time_s: float) -> None:
+        held = self._held
+        while held and held[0][0] <= time_s - _HOLD_S:
+            self.pot.learn(held.popleft()[1])
+        if self.pot.ready and score > self.pot.threshold:
+            held.append((time_s, score))
+        else:
+            self.pot.learn(score)
