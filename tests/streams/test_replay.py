@@ -1,16 +1,17 @@
 """Files through the core without a broker: offsets, dead letters, the same bytes each time, all files or none."""
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from detectors.errors import DecodeError
+from detectors.errors import ConfigError, DecodeError
 from detectors.events import TOPIC_OF_TYPE, Trade
 from streams.files import EventFiles, Line, UnroutableLine, line_of
 from streams.replay import OUTPUTS, Replay
-from streams.report import write_report
+from streams.report import require_drawing, write_report
 from streams.settings import Settings
 from streams.simulator import Exchange, ExchangeSettings, plant
 from streams.timeline import Timeline
@@ -110,3 +111,9 @@ def test_a_report_needs_nothing_from_elsewhere_and_is_the_same_each_time(recordi
     assert "&lt;recording&gt;.ndjson" in page
     assert page.count("<svg") == 4
     assert not any(loads in page for loads in ('src="', "@import", "<link", "<script", "url(http"))
+
+
+def test_a_report_without_the_extra_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ConfigError, match=r"pip install 'squall\[report\]'"):
+        require_drawing()
