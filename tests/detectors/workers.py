@@ -1,0 +1,170 @@
+"""The shell in miniature: stages fed from logs as workers feed them from Kafka, in any order and grouping, by a clock set by hand."""
+
+import random
+
+from detectors.account_stage import AccountStage
+from detectors.config import CoreSettings
+from detectors.correlation_stage import CorrelationStage
+from detectors.market_stage import MarketOutput, MarketStage
+from detectors.pipeline import Pipeline, source_names
+from detectors.results import ActivityFrame, Alert, SignalFrame
+from tests.helpers import Log
+
+#: So much of the idle time-out passes between two rounds of workers that have nothing to read.
+_ROUND_US = 400_000
+#: Time-outs in a row (market, account and correlation stage, one after another), and some to spare.
+_LAST_ROUNDS = 24
+
+
+def alerts_of_pipeline(log: Log, settings: CoreSettings) -> list[Alert]:
+    """What comes out when the log is read as a file."""
+    pipeline = Pipeline(settings, log.partitions, log.partition_of)
+    for topic, offset, event in log.records:
+        assert pipeline.push(topic, offset, event) is None
+    pipeline.flush()
+    return pipeline.results().alerts
+
+
+class Workers:
+    """Every stage of every partition, with the logs between them.
+
+    Each stage reads its topic partitions in order of offset; nothing else is promised. An input is said to be at rest only when it has been
+    read to its end.
+
+    Parameters
+    ----------
+    settings
+        The settings of the core.
+    log
+        The input.
+    seed
+        Seed of all choices.
+    batch
+        Largest number of records that are read at once.
+    """
+
+    def __init__(self, settings: CoreSettings, log: Log, seed: int = 0, batch: int = 200) -> None:
+        self.settings = settings
+        self.log = log
+        self.batch = batch
+        self.chance = random.Random(seed)
+        self.now_us = 0
+        numbers = range(log.partitions)
+        self.markets = [self.new_market(number) for number in numbers]
+        self.accounts = [AccountStage(number, log.partitions, settings) for number in numbers]
+        self.correlation = CorrelationStage(source_names(log.partitions), settings)
+        self.activity: list[list[ActivityFrame]] = [[] for _ in numbers]
+        self.signals: list[SignalFrame] = []
+        self.alerts: list[Alert] = []
+        #: How far each input was read: (stage, partition, topic) -> next offset.
+        self.read: dict[tuple[str, int, str], int] = {}
+
+    def new_market(self, partition: int) -> MarketStage:
+        """A market stage that has seen nothing."""
+        return MarketStage(partition, self.log.partitions, self.settings, self.log.partition_of)
+
+    def run(self, *, repeat: float = 0.0, restart: float = 0.0, idle: float = 0.0) -> list[Alert]:
+        """Read everything, in any order, until all inputs have been at rest for long enough; the alerts.
+
+        Parameters
+        ----------
+        repeat
+            Chance that a read begins again at records that were read before.
+        restart
+            Chance that a market stage begins again with nothing, at the beginning of its topics.
+        idle
+            Chance that the idle time-out passes between two reads.
+        """
+        topics = self.inputs()
+        while any(self.left(*place) for place in topics):
+            # For a while, some inputs run ahead of all others.
+            favoured = self.chance.sample(topics, self.chance.randint(1, len(topics)))
+            for _ in range(self.chance.randint(1, 12)):
+                self.now_us += 100
+                stage, partition, topic = self.chance.choice(favoured)
+                self.take(stage, partition, topic, repeat)
+                if self.chance.random() < 0.5:
+                    self.turn(stage, partition)
+                if self.chance.random() < restart:
+                    self.begin_again(self.chance.randrange(self.log.partitions))
+                if self.chance.random() < idle:
+                    self.now_us += self.settings.timing.idle_us
+        self.come_to_rest()
+        return self.alerts
+
+    def inputs(self) -> list[tuple[str, int, str]]:
+        """Every (stage, partition, topic) that is read."""
+        numbers = range(self.log.partitions)
+        market = [("market", number, topic) for number in numbers for topic in self.markets[number].inputs]
+        account = [("account", number, topic) for number in numbers for topic in ("leverage", "account-activity")]
+        return [*market, *account, ("correlation", 0, "signals")]
+
+    def left(self, stage: str, partition: int, topic: str) -> int:
+        """Records of an input that were not read yet."""
+        return self._end(partition, topic) - self.read.get((stage, partition, topic), 0)
+
+    def take(self, stage: str, partition: int, topic: str, repeat: float = 0.0) -> None:
+        """Read up to a batch of an input; say that it is at rest when there is nothing left."""
+        place = (stage, partition, topic)
+        begin = self.read.get(place, 0)
+        if self.chance.random() < repeat:
+            begin = self.chance.randint(max(begin - 50, 0), begin)
+        end = min(begin + self.chance.randint(1, self.batch), self._end(partition, topic))
+        self._push(stage, partition, topic, begin, end)
+        self.read[place] = max(self.read.get(place, 0), end)
+
+    def turn(self, stage: str, partition: int) -> None:
+        """Let a stage close what it can, and keep what it says."""
+        if stage == "market":
+            self._keep(self.markets[partition].poll(self.now_us))
+        elif stage == "account":
+            frame = self.accounts[partition].poll(self.now_us)
+            if frame is not None:
+                self.signals.append(frame)
+        else:
+            self.alerts += self.correlation.poll(self.now_us)
+
+    def begin_again(self, partition: int) -> None:
+        """A market stage loses everything and reads its topics from the beginning."""
+        self.markets[partition] = self.new_market(partition)
+        for topic in self.markets[partition].inputs:
+            self.read["market", partition, topic] = 0
+
+    def come_to_rest(self) -> None:
+        """Everything that is left, and then silence for as long as the time-outs take."""
+        for _ in range(_LAST_ROUNDS):
+            for place in self.inputs():
+                while self.left(*place):
+                    self.take(*place)
+                self.take(*place)
+            for number in range(self.log.partitions):
+                self.turn("market", number)
+                self.turn("account", number)
+            self.turn("correlation", 0)
+            self.now_us += _ROUND_US
+
+    def _end(self, partition: int, topic: str) -> int:
+        if topic == "account-activity":
+            return len(self.activity[partition])
+        return len(self.signals) if topic == "signals" else len(self.log.of(topic, partition))
+
+    def _push(self, stage: str, partition: int, topic: str, begin: int, end: int) -> None:
+        if topic == "account-activity":
+            for offset in range(begin, end):
+                self.accounts[partition].push_frame(self.activity[partition][offset], offset, self.now_us)
+        elif topic == "signals":
+            for offset in range(begin, end):
+                self.correlation.push_frame(self.signals[offset], offset, self.now_us)
+        else:
+            reader = self.markets[partition] if stage == "market" else self.accounts[partition]
+            if begin < end:
+                events = self.log.of(topic, partition)[begin:end]
+                assert reader.push(topic, range(begin, end), events, self.now_us) == []
+            if end == self._end(partition, topic):
+                reader.rest(topic, self.now_us)
+
+    def _keep(self, output: MarketOutput | None) -> None:
+        if output is not None:
+            for number, frame in enumerate(output.activity):
+                self.activity[number].append(frame)
+            self.signals.append(output.signals)
