@@ -266,6 +266,8 @@ def _faust_options(settings: Settings) -> dict[str, Any]:
         "producer_acks": -1,
         "producer_linger": worker.producer_linger_ms / 1_000,
         "producer_max_batch_size": 262_144,
+        # The broker's limit decides: ours is on what a record is before it is compressed.
+        "producer_max_request_size": 16_777_216,
         "producer_compression_type": worker.producer_compression or None,
         "producer_request_timeout": worker.producer_timeout_s,
         # There is nothing to replicate: this keeps Faust's own assignor, which keeps partitions of the topics together.

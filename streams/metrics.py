@@ -10,7 +10,7 @@ from collections import Counter as Tally
 from dataclasses import dataclass
 from typing import Self, get_args
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.process_collector import ProcessCollector
 
 from detectors.events import EVENT_TYPES
@@ -55,6 +55,8 @@ class Metrics:
         >>> registry.get_sample_value("squall_records_total", {"topic": "trades"})
         5.0
         """
+        # When a series began says nothing here, and would double their number.
+        disable_created_metrics()
         metrics = cls(
             records=Counter("squall_records", "Kafka records taken.", ["topic"], registry=registry),
             events=Counter("squall_events", "Events taken out of records.", ["topic"], registry=registry),

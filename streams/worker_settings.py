@@ -62,7 +62,7 @@ class WorkerSettings:
     group_instance_id: str = ""
     idempotent_producer: bool = False
     producer_linger_ms: int = 5
-    producer_compression: Literal["", "lz4", "gzip", "snappy", "zstd"] = ""
+    producer_compression: Literal["", "lz4", "gzip", "snappy", "zstd"] = "lz4"
     producer_timeout_s: float = 20.0
 
     def __post_init__(self) -> None:

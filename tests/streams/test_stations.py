@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 from detectors.errors import StateError
-from detectors.results import ActivityFrame
-from streams.agents import account_station, market_station
+from detectors.results import Activity, ActivityFrame
+from detectors.timing import BEGINNING_US
+from streams.agents import account_station, frame_values, market_station
 from streams.batches import RecordBatch
-from streams.codecs import encode_frame
+from streams.codecs import decode_activity_frame, encode_frame
 from streams.metrics import Metrics
 from streams.stations import Station
 from tests.streams.counting import CountingAccount, CountingMarket
@@ -130,3 +131,15 @@ def test_outputs_go_to_the_partitions_of_the_contract() -> None:
         ("account-activity", 1),
         ("signals", 0),
     ]
+
+
+@given(st.lists(st.integers(0, 30), max_size=20), st.integers(60, 2_000))
+def test_a_frame_cut_for_size_says_the_same_and_its_time_last(rows: list[int], max_bytes: int) -> None:
+    ticks = tuple((tick, (), (Activity(f"a{tick}", "BTC", 1, 2, 3, 4.0),) * many) for tick, many in enumerate(rows))
+    frame = ActivityFrame("market/0", 900, at_rest=True, ticks=ticks)
+    parts = [decode_activity_frame(value) for value in frame_values(frame, max_bytes)]
+    assert tuple(tick for part in parts for tick in part.ticks) == ticks
+    assert [(part.closed_us, part.at_rest) for part in parts] == [(BEGINNING_US, False)] * (len(parts) - 1) + [
+        (900, True)
+    ]
+    assert all(len(encode_frame(part)) <= max_bytes or len(part.ticks) == 1 for part in parts if part.ticks)
