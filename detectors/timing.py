@@ -54,11 +54,11 @@ class Watermark:
         self._all_at_rest = False
 
     def observe(self, name: str, complete_us: int, now_us: int, newest_us: int | None = None) -> None:
-        """State that `name` is complete to `complete_us`, its newest event being at `newest_us` (by default the same)."""
+        """State that everything of `name` before `complete_us` is there; its newest event is at `newest_us`, by default just before."""
         state = self._inputs[name]
         state.complete_us = max(state.complete_us, complete_us)
         state.heard_us = now_us
-        self.newest_us = max(self.newest_us, complete_us if newest_us is None else newest_us)
+        self.newest_us = max(self.newest_us, complete_us - 1 if newest_us is None else newest_us)
         if self._all_at_rest:
             self._all_at_rest = False
             for other in self._inputs.values():
