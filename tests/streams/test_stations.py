@@ -135,7 +135,7 @@ def test_outputs_go_to_the_partitions_of_the_contract() -> None:
 
 @given(st.lists(st.integers(0, 30), max_size=20), st.integers(60, 2_000))
 def test_a_frame_cut_for_size_says_the_same_and_its_time_last(rows: list[int], max_bytes: int) -> None:
-    ticks = tuple((tick, (), (Activity(f"a{tick}", "BTC", 1, 2, 3, 4.0),) * many) for tick, many in enumerate(rows))
+    ticks = tuple((tick, (), (Activity(f"a{tick}", "BTC", 1, 2, 3, 4),) * many) for tick, many in enumerate(rows))
     frame = ActivityFrame("market/0", 900, at_rest=True, ticks=ticks)
     parts = [decode_activity_frame(value) for value in frame_values(frame, max_bytes)]
     assert tuple(tick for part in parts for tick in part.ticks) == ticks
