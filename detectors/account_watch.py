@@ -4,17 +4,16 @@ from collections import Counter
 
 from detectors.cancel_burst import CancelBurst
 from detectors.config import CoreSettings
+from detectors.crowd import Crowd
 from detectors.features.market import CANCELS, NOTIONAL_CENTS
-from detectors.gamma_poisson import DecayedRate
 from detectors.ledger import EvidenceWindow
 from detectors.results import Signal
 from detectors.scorer import Scorer, Verdict
 from detectors.symbol_watch import cancel_features
-from detectors.windows import SlidingCounts
+from detectors.windows import ActivityWindows
 
-_EVERYONE = ""
-#: Cancels added to both sides of the crowd's ratio: a handful more than usual is no crowd.
-_CROWD_PRIOR = 10.0
+#: Accounts whose busiest symbol is remembered.
+_MOST_BURSTING = 1_000
 #: Counts of an account by symbol in one tick.
 AccountSymbols = dict[str, dict[str, list[int]]]
 
@@ -40,11 +39,9 @@ class AccountWatch:
         self._counters = counters
         self._detectors: dict[str, CancelBurst] = {}
         self._scorer = Scorer(settings.calibration, counters)
-        self._one = SlidingCounts(1_000_000 // self._tick_us, 4)
-        self._ten = SlidingCounts(10_000_000 // self._tick_us, 4)
-        self._all_one = SlidingCounts(self._one.length, 1)
-        self._all_ten = SlidingCounts(self._ten.length, 1)
-        self._everyone = DecayedRate(self._half_life_s)
+        self._windows = ActivityWindows(1_000_000 // self._tick_us, 10_000_000 // self._tick_us)
+        self._symbol_of: dict[str, str] = {}
+        self._crowd = Crowd(self._tick_us, self._half_life_s)
 
     def __len__(self) -> int:
         return len(self._detectors)
@@ -52,31 +49,28 @@ class AccountWatch:
     def close_tick(self, tick: int, accounts: AccountSymbols, evidence: EvidenceWindow) -> list[Signal]:
         """Score every account of a tick, in the order of their names."""
         totals = {account: _total(symbols) for account, symbols in accounts.items()}
-        self._one.add(tick, totals)
-        self._ten.add(tick, totals)
+        self._windows.add(tick, totals)
         time_s = (tick + 1) * self._tick_us / 1e6
-        cancels = sum(counts[CANCELS] for counts in totals.values())
-        self._all_one.add(tick, {_EVERYONE: [cancels]})
-        self._all_ten.add(tick, {_EVERYONE: [cancels]})
-        usual_per_s = self._everyone.per_second(time_s)
-        all_one, all_ten = self._all_one.get(_EVERYONE)[0], self._all_ten.get(_EVERYONE)[0]
+        crowd = self._crowd
+        crowd.add(tick, time_s, sum(counts[CANCELS] for counts in totals.values()))
         signals: list[Signal] = []
         for account in sorted(totals):
-            counts = totals[account]
-            detector = self._detector(account, cancels=counts[CANCELS] > 0)
+            cancels, pressure, fills, _ = counts = totals[account]
+            detector = self._detector(account, cancels=cancels > 0)
             if detector is None:
                 continue
-            one, ten = self._one.get(account), self._ten.get(account)
-            x = cancel_features(counts, one, ten, time_s)
-            x["crowd_1s"] = (all_one - one[CANCELS] + _CROWD_PRIOR) / (usual_per_s + _CROWD_PRIOR)
-            x["crowd_10s"] = (all_ten - ten[CANCELS] + _CROWD_PRIOR) / (10.0 * usual_per_s + _CROWD_PRIOR)
-            if not counts[CANCELS]:
-                detector.learn_one(x)
+            sums = self._windows.get(account)
+            if sums[4] < detector.least_cancels or not cancels:
+                detector.learn_tick(time_s, cancels, pressure, fills)
+                if cancels:
+                    self._scorer.learn_silence()
                 continue
+            x = cancel_features(counts, sums[:4], sums[4:], time_s)
+            x["crowd_1s"], x["crowd_10s"] = crowd.busier(sums[0], sums[4])
             verdict = self._scorer.step(detector, x, time_s)
             if verdict is not None:
                 signals.append(self._signal(tick, account, accounts[account], verdict, evidence))
-        self._everyone.learn(cancels, time_s)
+        crowd.learn(time_s)
         return signals
 
     def _detector(self, account: str, *, cancels: bool) -> CancelBurst | None:
@@ -92,10 +86,21 @@ class AccountWatch:
         self._detectors[account] = detector
         return detector
 
+    def _busiest(self, account: str, symbols: dict[str, list[int]]) -> str:
+        """Where the account bursts: this tick's busiest symbol, or the one before if this tick has little of the ten seconds."""
+        symbol = min(symbols, key=lambda name: (-symbols[name][CANCELS], name))
+        before = self._symbol_of.pop(account, symbol)
+        if symbols[symbol][CANCELS] * 20 < self._windows.get(account)[4 + CANCELS]:
+            symbol = before
+        self._symbol_of[account] = symbol
+        if len(self._symbol_of) > _MOST_BURSTING:
+            del self._symbol_of[next(iter(self._symbol_of))]
+        return symbol
+
     def _signal(
         self, tick: int, account: str, symbols: dict[str, list[int]], verdict: Verdict, evidence: EvidenceWindow
     ) -> Signal:
-        busiest = min(symbols, key=lambda symbol: (-symbols[symbol][CANCELS], symbol))
+        busiest = self._busiest(account, symbols)
         return Signal(
             timestamp=(tick + 1) * self._tick_us,
             detector="cancel_burst",
@@ -108,7 +113,7 @@ class AccountWatch:
             score=verdict.score,
             contributions=verdict.contributions,
             accounts=(account,),
-            notional=self._ten.get(account)[NOTIONAL_CENTS] / 100.0,
+            notional=self._windows.get(account)[4 + NOTIONAL_CENTS] / 100.0,
             evidence=evidence.merged(),
         )
 

@@ -119,25 +119,34 @@ class CancelBurst(Detector):
     def learn_one(self, x: Features) -> None:
         """Add the last tick (`*_tick`) to the rates; a second adds at most four deviations above what was expected."""
         time_s = x.get("time_s", 0.0)
+        most = self._most_surprise(x) if int(time_s) != self._second else 0.0
+        cancels, pressure = max(x.get("cancels_tick", 0.0), 0.0), max(x.get("pressure_tick", 0.0), 0.0)
+        self.learn_tick(time_s, cancels, pressure, max(x.get("fills_tick", 0.0), 0.0), most)
+
+    def learn_tick(self, time_s: float, cancels: float, pressure: float, fills: float, most: float = 0.0) -> None:
+        """The hot half of `learn_one`: counts of a tick, all >= 0, and the largest surprise (0 when there are too few cancels)."""
         fade, exposure_s = self._fade(time_s)
-        cancels, cost = self._cancels * fade, self._cost * fade
+        known, known_cost = self._cancels * fade, self._cost * fade
         if int(time_s) != self._second:
             self._second = int(time_s)
-            self._cancels_left = _most_learned(cancels, exposure_s)
-            self._cost_left = _most_learned(cost, exposure_s)
-            most = min(self._most_surprise(x), 3.0 * (self._habit + _HABIT_FLOOR))
-            self._habit += _HABIT_WEIGHT * (most - self._habit)
-        count = min(max(x.get("cancels_tick", 0.0), 0.0), self._cancels_left)
-        weighted = min(max(x.get("pressure_tick", 0.0), 0.0) * _COST_SHARE, self._cost_left)
-        self._cancels_left -= count
-        self._cost_left -= weighted
-        self._cancels = cancels + count
-        self._cost = cost + weighted
-        self._fills = self._fills * fade + max(x.get("fills_tick", 0.0), 0.0)
+            self._cancels_left = _most_learned(known, exposure_s)
+            self._cost_left = _most_learned(known_cost, exposure_s)
+            self._habit += _HABIT_WEIGHT * (min(most, 3.0 * (self._habit + _HABIT_FLOOR)) - self._habit)
+        cost = pressure * _COST_SHARE
+        if cancels > self._cancels_left:
+            cancels = self._cancels_left
+        if cost > self._cost_left:
+            cost = self._cost_left
+        self._cancels_left -= cancels
+        self._cost_left -= cost
+        self._cancels = known + cancels
+        self._cost = known_cost + cost
+        self._fills = self._fills * fade + fills
         self._exposure_s = exposure_s
         if self._born_s < 0.0:
             self._born_s = time_s
-        self._time_s = max(self._time_s, time_s)
+        if time_s > self._time_s:
+            self._time_s = time_s
 
     def explain_one(self, x: Features) -> tuple[Contribution, ...]:
         """The windows that surprised, the largest surprise first."""

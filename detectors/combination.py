@@ -79,3 +79,30 @@ def truncated_product(p_values: Sequence[float], streams: int, cut: float) -> fl
             inner = cut**k
         total += math.comb(streams, k) * (1.0 - cut) ** (streams - k) * inner
     return min(max(total, _LEAST_P), 1.0)
+
+
+def several_at_once(p_values: Sequence[float], streams: int) -> float:
+    """Chance that at least two of `streams` independent p-values are as small, together, as seen.
+
+    For each k from 2 on, that k of them are at most the k-th smallest is a binomial tail; the smallest of these, times their number
+    (Bonferroni). One p-value alone, however small, cannot make it small.
+
+    Parameters
+    ----------
+    p_values
+        Those that take part; fewer than two give 1.0.
+    streams
+        How many there could have been, at least as many as `p_values`.
+
+    Examples
+    --------
+    >>> several_at_once([1e-12, 0.02], streams=3) > 1e-3 > 1e-5 > several_at_once([1e-3, 1e-3], streams=3)
+    True
+    """
+    best = 1.0
+    for k, p_value in enumerate(sorted(p_values), start=1):
+        if k >= 2:
+            p = max(p_value, _LEAST_P)
+            tail = sum(math.comb(streams, j) * p**j * (1.0 - p) ** (streams - j) for j in range(k, streams + 1))
+            best = min(best, tail * max(streams - 1, 1))
+    return max(best, _LEAST_P)

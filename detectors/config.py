@@ -75,18 +75,19 @@ class Calibration:
         Share of a stream's scores that are its peaks, in (0, 0.5).
     warm_up
         Scores a stream needs before its p-values are believed, at least 20.
-    publish_p
-        Signals are made of p-values up to this, in (0, level].
+    publish_per_day
+        Signals are made of scores that chance gives at most so often a day in their stream, > 0: what is more frequent cannot matter to
+        any window of correlation.
     """
 
     level: float = 0.02
     warm_up: int = 300
-    publish_p: float = 0.01
+    publish_per_day: float = 2_000.0
 
     def __post_init__(self) -> None:
         _require(0.0 < self.level < 0.5, "calibration.level must be in (0, 0.5)", self.level)
         _require(self.warm_up >= 20, "calibration.warm_up must be >= 20", self.warm_up)
-        _require(0.0 < self.publish_p <= self.level, "calibration.publish_p must be in (0, level]", self.publish_p)
+        _require(self.publish_per_day > 0.0, "calibration.publish_per_day must be > 0", self.publish_per_day)
 
 
 @dataclass(frozen=True, slots=True)

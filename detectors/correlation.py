@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from detectors.combination import cauchy_combination, truncated_product
+from detectors.combination import cauchy_combination, several_at_once, truncated_product
 from detectors.config import Calibration
 from detectors.results import Contribution, Scope, Signal
 from detectors.scorer import Scorer
@@ -17,7 +17,7 @@ WINDOWS_S = (1, 10, 60)
 #: A family of signals takes part when its p-value over the window is at most this.
 _CUT = 0.02
 #: A family counts as no rarer than this in the joint score: one alone, however rare, is not several together.
-_LEAST_PART = 1e-6
+_LEAST_PART = 1e-9
 #: Seconds of an entity's silence that are learned at most, and after which it is forgotten.
 _MOST_SILENT_S = 3_600
 #: Entities remembered by a scope; those silent longest go first.
@@ -80,8 +80,8 @@ class Correlator:
 
     Each signal says how often a day chance makes one as rare in its stream, λ. Over a window of w seconds its p-value is
     `1 - exp(-λ w / 86400)`, which accounts for the number of accounts and ticks tested. Streams of one family (the same thing
-    seen by account, group and symbol) are merged by the Cauchy combination, since they depend on each other. Families are
-    multiplied by the truncated product; the best of the three windows, times three, is the second's score, in decades. What families
+    seen by account, group and symbol) are merged by the Cauchy combination, since they depend on each other. That at least two families
+    are as rare at once (`several_at_once`), in the best of the three windows, times three, is the second's score, in decades. What families
     have in common anyway (a busy market cancels more *and* thins) is calibrated away: the score's own history gives the p-value,
     by peaks over threshold. An episode speaks when its score rises, and is learned by its highest score once a minute has passed without a
     rise: it cannot teach the calibration that it is ordinary while it lasts. The p-value given is that of the truncated product, which is below each of its parts.
@@ -174,7 +174,7 @@ class Correlator:
             ]
             if len(parts) < 2:
                 continue
-            together = truncated_product([max(p, _LEAST_PART) for _, _, p in parts], max(self.families, len(parts)), _CUT)
+            together = several_at_once([max(p, _LEAST_PART) for _, _, p in parts], max(self.families, len(parts)))
             score = max(-math.log10(min(together * len(WINDOWS_S), 1.0)), 0.0)
             if score > best[0]:
                 best = (score, window_s, parts)

@@ -2,6 +2,9 @@
 
 import math
 
+import numpy as np
+from numpy.typing import NDArray
+
 #: Mean life over half-life: 1 / ln 2.
 _MEAN_LIFE = 1.4426950408889634
 #: What lies further out is learned as if it lay here (in standard deviations): slow to poison, never frozen.
@@ -77,3 +80,65 @@ class GuardedGaussian:
     def restore(self, state: list[float]) -> None:
         """Take up where `state()` was made."""
         self._mean, self._variance, self._weight, self._time_s = state
+
+
+class GuardedVector:
+    """`GuardedGaussian` for several quantities that come together; NaN is a quantity that did not come.
+
+    Parameters
+    ----------
+    size
+        Number of quantities.
+    half_life_s, floor
+        As for `GuardedGaussian`.
+
+    Examples
+    --------
+    >>> level = GuardedVector(2, half_life_s=60.0, floor=0.1)
+    >>> for second in range(300):
+    ...     level.learn(np.array([5.0, np.nan]), float(second))
+    >>> level.z(np.array([6.0, 3.0])).round(2).tolist()
+    [10.0, 0.0]
+    """
+
+    __slots__ = ("_floor", "_half_life_s", "_time_s", "_variance", "_weight", "mean")
+
+    def __init__(self, size: int, half_life_s: float, floor: float) -> None:
+        self._floor = floor
+        self._half_life_s = half_life_s
+        self.mean = np.full(size, np.nan)
+        self._variance = np.zeros(size)
+        self._weight = np.zeros(size)
+        self._time_s = -1.0
+
+    def z(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Deviations from the level; 0 for what did not come or was never seen."""
+        return np.nan_to_num((values - self.mean) / np.maximum(np.sqrt(self._variance), self._floor), nan=0.0)
+
+    def learn(self, values: NDArray[np.float64], time_s: float) -> None:
+        """Take the values in at `time_s`."""
+        gap_s = min(max(time_s - self._time_s, 1e-3), 0.1 * self._half_life_s) if self._time_s >= 0.0 else 1.0
+        self._time_s = max(self._time_s, time_s)
+        came = ~np.isnan(values)
+        first = came & np.isnan(self.mean)
+        if first.any():
+            self.mean = np.where(first, values, self.mean)
+        reach = np.where(
+            self._weight > 20 * gap_s, _LEARN_AT_MOST * np.maximum(np.sqrt(self._variance), self._floor), np.inf
+        )
+        error = np.where(came, np.minimum(np.maximum(values - self.mean, -reach), reach), 0.0)
+        self._weight = np.minimum(self._weight + came * gap_s, self._half_life_s * _MEAN_LIFE)
+        step = np.where(came, gap_s / np.maximum(self._weight, gap_s), 0.0)
+        self.mean = self.mean + step * error
+        self._variance = (1.0 - step) * (self._variance + step * error * error)
+
+    def state(self) -> list[list[float | None]]:
+        """Everything learned."""
+        mean = [None if math.isnan(value) else value for value in self.mean.tolist()]
+        return [mean, self._variance.tolist(), self._weight.tolist(), [self._time_s]]
+
+    def restore(self, state: list[list[float | None]]) -> None:
+        """Take up where `state()` was made."""
+        self.mean = np.array([np.nan if value is None else value for value in state[0]])
+        self._variance, self._weight = np.array(state[1], dtype=float), np.array(state[2], dtype=float)
+        self._time_s = float(state[3][0] or 0.0)

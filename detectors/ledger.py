@@ -1,5 +1,6 @@
 """What a stage has read of a topic, by tick: where the evidence lies, and which offsets are done with."""
 
+from collections import deque
 from collections.abc import Sequence
 
 from detectors.config import Timing
@@ -81,32 +82,34 @@ class EvidenceWindow:
     [('cancels', 5, 10), ('trades', 3, 3)]
     """
 
-    __slots__ = ("_length", "_merged", "_ticks")
+    __slots__ = ("_length", "_merged", "_spans", "_tick")
 
     def __init__(self, length: int) -> None:
         self._length = length
-        self._ticks: list[tuple[int, tuple[Evidence, ...]]] = []
+        self._tick = -1
+        self._spans: dict[tuple[str, int], deque[tuple[int, int, int]]] = {}
         self._merged: tuple[Evidence, ...] | None = None
 
     def add(self, tick: int, evidence: tuple[Evidence, ...]) -> None:
-        """Let a tick enter (ticks rise) and what is older than the window leave."""
-        old = 0
-        while old < len(self._ticks) and self._ticks[old][0] <= tick - self._length:
-            old += 1
-        if old:
-            del self._ticks[:old]
-        if evidence:
-            self._ticks.append((tick, evidence))
+        """Let a tick enter; ticks rise."""
+        self._tick = tick
         self._merged = None
+        for part in evidence:
+            spans = self._spans.get((part.topic, part.partition))
+            if spans is None:
+                spans = self._spans[part.topic, part.partition] = deque()
+            while spans and spans[0][0] <= tick - self._length:
+                spans.popleft()
+            spans.append((tick, part.first_offset, part.last_offset))
 
     def merged(self) -> tuple[Evidence, ...]:
-        """One stretch a topic partition, sorted."""
+        """One stretch a topic partition, sorted: from the first record of the oldest tick to the last of the newest."""
         if self._merged is None:
-            spans: dict[tuple[str, int], list[int]] = {}
-            for _, evidence in self._ticks:
-                for part in evidence:
-                    span = spans.setdefault((part.topic, part.partition), [part.first_offset, part.last_offset])
-                    span[0] = min(span[0], part.first_offset)
-                    span[1] = max(span[1], part.last_offset)
-            self._merged = tuple(Evidence(topic, partition, *span) for (topic, partition), span in sorted(spans.items()))
+            found = []
+            for (topic, partition), spans in sorted(self._spans.items()):
+                while spans and spans[0][0] <= self._tick - self._length:
+                    spans.popleft()
+                if spans:
+                    found.append(Evidence(topic, partition, spans[0][1], max(spans[-1][2], spans[0][2])))
+            self._merged = tuple(found)
         return self._merged

@@ -40,13 +40,13 @@ class Scorer:
         Scores needed before p-values are believed; None: as in `settings`.
     """
 
-    __slots__ = ("_counters", "_first_s", "_held", "_publish_p", "pot")
+    __slots__ = ("_counters", "_first_s", "_held", "_publish_per_day", "pot")
 
     def __init__(
         self, settings: Calibration, counters: Counter[str], prior_scale: float = 1.0, warm_up: int | None = None
     ) -> None:
         self.pot = PeaksOverThreshold(settings.level, settings.warm_up if warm_up is None else warm_up, prior_scale)
-        self._publish_p = settings.publish_p
+        self._publish_per_day = settings.publish_per_day
         self._counters = counters
         self._first_s = -1.0
         self._held: deque[tuple[float, float]] = deque()
@@ -70,11 +70,19 @@ class Scorer:
         if self._first_s < 0.0:
             self._first_s = time_s
         p_value = self.pot.p_value(score)
-        if p_value > self._publish_p:
+        if p_value >= 1.0:
+            return None
+        age_s = max(time_s - self._first_s, _LEAST_AGE_S)
+        per_day = p_value * self.pot.seen / age_s * _SECONDS_A_DAY
+        if per_day > self._publish_per_day:
             return None
         self._counters["published"] += 1
-        age_s = max(time_s - self._first_s, _LEAST_AGE_S)
-        return Verdict(score, p_value, p_value * self.pot.seen / age_s * _SECONDS_A_DAY, ())
+        return Verdict(score, p_value, per_day, ())
+
+    def learn_silence(self) -> None:
+        """Take in one score of 0 that need not be computed."""
+        self.pot.learn(0.0)
+        self._counters["scored"] += 1
 
     def _learn(self, score: float, time_s: float) -> None:
         held = self._held

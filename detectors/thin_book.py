@@ -1,45 +1,45 @@
 """Thin book: there is less to trade against than there was."""
 
 import math
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
 
 from detectors.base import Detector, Features, State
 from detectors.errors import StateError
 from detectors.features.book import BANDS_BP
-from detectors.guarded_gaussian import GuardedGaussian
+from detectors.guarded_gaussian import GuardedGaussian, GuardedVector
 from detectors.half_space import HalfSpaceSurprise
 from detectors.results import Contribution
 
-_SIDES = ("bid", "ask")
-#: The quantities watched, and the least deviation of their logarithm: a book steadier than that is still not alarmed by less.
-_FLOORS: dict[str, float] = {
-    **{f"{side}_depth_{band}bp": 0.1 for side in _SIDES for band in BANDS_BP},
-    **{f"{side}_slippage_bp": 0.1 for side in _SIDES},
-    **{f"{side}_slope": 0.1 for side in _SIDES},
-    "spread_bp": 0.1,
-}
-#: What is worse when it grows; the others are worse when they shrink.
-_WORSE_HIGH = {"spread_bp", "bid_slippage_bp", "ask_slippage_bp"}
-#: The parts of one side, by weight: depth first, then what it costs to trade.
-_SIDE_PARTS: dict[str, dict[str, float]] = {
-    side: {
-        **{f"{side}_depth_{band}bp": 1.0 for band in BANDS_BP},
-        f"{side}_slippage_bp": 1.0,
-        f"{side}_slope": 1.0,
-        "spread_bp": 1.0,
-    }
-    for side in _SIDES
-}
+#: One side's quantities; the spread belongs to both.
+_OF_A_SIDE = (*(f"depth_{band}bp" for band in BANDS_BP), "slope", "slippage_bp")
+_NAMES = (*(f"bid_{name}" for name in _OF_A_SIDE), *(f"ask_{name}" for name in _OF_A_SIDE), "spread_bp")
+#: +1 for what is worse when it grows, -1 for what is worse when it shrinks.
+_WORSE = np.array([1.0 if name.endswith(("slippage_bp", "spread_bp")) else -1.0 for name in _NAMES])
+#: A steadier logarithm than this is still not alarmed by less.
+_FLOOR = 0.1
 _CLIP = 12.0
+#: Parts of each side as weights that sum to 1: bid, ask.
+_SIDES = np.array([[name.startswith(side) or name == "spread_bp" for name in _NAMES] for side in ("bid", "ask")], dtype=float)
+_SIDES /= _SIDES.sum(axis=1, keepdims=True)
+#: What is looked at: the worse side and both sides, as they stand and on average.
+_VIEWS = ("side", "both", "side on average", "both on average")
+_STATISTIC_FLOOR = 0.3
 _TREE_SHARE = 0.25
+#: One book in so many teaches the trees: they are slow, and neighbours say the same.
+_TREES_EVERY = 4
 
 
 class ThinBook(Detector):
     """Depth within 5, 10, 25 and 50 bp, slope, slippage and spread against their own recent level; only thinner is worse.
 
     Every quantity's logarithm has a guarded, exponentially weighted level. Its z-score, signed so that worse is positive, is
-    averaged over a side; the worse side counts, or both together where both are thin. The same is done for ten-second averages, whose
-    levels spread less: a thinning that lasts stands out more than a flicker. River's half-space trees on the vector of z-scores add up
-    to a quarter of their surprise, when the book is thin at all.
+    averaged over each side. Four views are taken: the worse side, and the better (both are thin), as they stand and as averages over some
+    seconds (a thinning that lasts stands out more than a flicker). Each view is read against its own level and spread, since one
+    side is often swept for a moment where both seldom are; the most unusual view is the score. River's half-space trees on the vector of z-scores
+    add a quarter of their surprise, when the book is thin at all.
 
     It fails where the snapshot is shallower than the bands (all bands then say the same), and during the first minutes of a new regime.
 
@@ -48,7 +48,7 @@ class ThinBook(Detector):
     seed
         Seed of the half-space trees.
     half_life_s
-        Memory of the level in seconds, > 0.
+        Memory of the levels in seconds, > 0.
     smooth_s
         Time constant of the averages in seconds, > 0.
     grace_s
@@ -63,12 +63,12 @@ class ThinBook(Detector):
     >>> import random
     >>> rng = random.Random(3)
     >>> def book(time_s, scale):
-    ...     x = {name: scale * rng.lognormvariate(10, 0.3) for name in _FLOORS if "depth" in name or "slope" in name}
+    ...     x = {name: scale * rng.lognormvariate(10, 0.3) for name in _NAMES if "depth" in name or "slope" in name}
     ...     return x | {"time_s": time_s, "spread_bp": 1.0, "bid_slippage_bp": 2.0, "ask_slippage_bp": 2.0}
     >>> thin = ThinBook(seed=1)
     >>> for tick in range(3000):
     ...     thin.learn_one(book(tick / 10, 1.0))
-    >>> thin.score_one(book(300.0, 1.0)) < 1.5 < 3 < thin.score_one(book(300.0, 0.2)), thin.score_one(book(300.0, 5.0))
+    >>> thin.score_one(book(300.0, 1.0)) < 3 < 6 < thin.score_one(book(300.0, 0.2)), thin.score_one(book(300.0, 5.0))
     (True, 0.0)
     """
 
@@ -79,12 +79,14 @@ class ThinBook(Detector):
         self.half_life_s = half_life_s
         self.smooth_s = smooth_s
         self.grace_s = grace_s
-        self._level = {name: GuardedGaussian(half_life_s, floor) for name, floor in _FLOORS.items()}
-        self._smooth_level = {name: GuardedGaussian(half_life_s, floor / 2) for name, floor in _FLOORS.items()}
-        self._smooth: Features = {}
+        self._level = GuardedVector(len(_NAMES), half_life_s, _FLOOR)
+        self._smooth_level = GuardedVector(len(_NAMES), half_life_s, _FLOOR / 2)
+        self._views = [GuardedGaussian(half_life_s, _STATISTIC_FLOOR) for _ in _VIEWS]
+        self._smooth = np.full(len(_NAMES), np.nan)
         self._trees = HalfSpaceSurprise(seed, half_life_s=half_life_s)
         self._time_s = -1.0
         self._seen_s = 0.0
+        self._books = 0
 
     @property
     def ready(self) -> bool:
@@ -92,72 +94,83 @@ class ThinBook(Detector):
         return self._seen_s >= self.grace_s
 
     def score_one(self, x: Features) -> float:
-        """Mean z-score of the worse side, 0 when the book is not thin."""
+        """Deviations of the most unusual view above its level, 0 when the book is not thin."""
         now, smooth = self._z_scores(x)
-        thin = max(_worse_side(now)[0], _worse_side(smooth)[0])
-        return thin + _TREE_SHARE * self._trees.surprise(now) if thin > 0.0 else 0.0
+        thin = max(self._unusual(_views(now, smooth)))
+        if thin <= 0.0:
+            return 0.0
+        return thin + _TREE_SHARE * self._trees.surprise(_by_name(now))
 
     def learn_one(self, x: Features) -> None:
         """Move the levels towards this book."""
         time_s = x.get("time_s", 0.0)
-        now, _ = self._z_scores(x)
-        self._trees.learn(now, time_s)
-        smooth = self._smoothed(x)
-        for name, value in _logs(x).items():
-            self._level[name].learn(value, time_s)
-            self._smooth_level[name].learn(smooth[name], time_s)
+        now, smooth = self._z_scores(x)
+        for view, value in zip(self._views, _views(now, smooth), strict=True):
+            view.learn(value, time_s)
+        if self._books % _TREES_EVERY == 0:
+            self._trees.learn(_by_name(now), time_s)
+        self._books += 1
+        logs = _logs(x)
+        self._smooth = self._smoothed(logs, time_s)
+        self._level.learn(logs, time_s)
+        self._smooth_level.learn(self._smooth, time_s)
         if self._time_s >= 0.0:
             self._seen_s += min(max(time_s - self._time_s, 0.0), 5.0)
         self._time_s = max(self._time_s, time_s)
-        self._smooth.update(smooth)
 
     def explain_one(self, x: Features) -> tuple[Contribution, ...]:
-        """The quantities of the side that is thin, with their usual values."""
+        """The quantities of the side (or sides) that is thin, with their usual values."""
         now, smooth = self._z_scores(x)
-        lasting = _worse_side(smooth)[0] > _worse_side(now)[0]
-        z_scores, levels = (smooth, self._smooth_level) if lasting else (now, self._level)
-        seen = self._smoothed(x) if lasting else _logs(x)
-        names = _worse_side(z_scores)[1]
-        parts = sorted(((z_scores[name], name) for name in names if z_scores.get(name, 0.0) > 0.0), reverse=True)
-        whole = sum(z for z, _ in parts)
-        label = " (10 s average)" if lasting else ""
+        unusual = self._unusual(_views(now, smooth))
+        view = max(range(len(_VIEWS)), key=lambda index: unusual[index])
+        lasting, both = view >= 2, view % 2 == 1
+        z_scores, level = (smooth, self._smooth_level) if lasting else (now, self._level)
+        seen = self._smoothed(_logs(x), x.get("time_s", 0.0)) if lasting else _logs(x)
+        weights = _SIDES.sum(axis=0) if both else _SIDES[int(np.argmax(_SIDES @ z_scores))]
+        parts = sorted(
+            ((float(z_scores[i]), name, i) for i, name in enumerate(_NAMES) if weights[i] > 0.0 and z_scores[i] > 0.0),
+            reverse=True,
+        )
+        whole = sum(z for z, _, _ in parts)
         return tuple(
             Contribution(
-                f"{name}{label}",
-                round(math.expm1(seen[name]), 6),
-                round(math.expm1(levels[name].mean), 6),
-                "basis points" if name in _WORSE_HIGH else "notional per bp" if "slope" in name else "notional",
+                f"{name} (average)" if lasting else name,
+                round(math.expm1(float(seen[i])), 6),
+                round(math.expm1(float(level.mean[i])), 6),
+                "notional per bp" if "slope" in name else "notional" if "depth" in name else "basis points",
                 0.5 * math.erfc(z * math.sqrt(0.5)),
                 z / whole,
             )
-            for z, name in parts
+            for z, name, i in parts
         )
 
-    def _smoothed(self, x: Features) -> Features:
-        gap_s = min(max(x.get("time_s", 0.0) - self._time_s, 0.0), self.smooth_s) if self._time_s >= 0.0 else 0.0
-        keep = math.exp(-gap_s / self.smooth_s)
-        return {name: keep * self._smooth.get(name, value) + (1.0 - keep) * value for name, value in _logs(x).items()}
+    def _unusual(self, views: list[float]) -> list[float]:
+        """Deviations of each view above its level; 0 for a view that is not thin."""
+        return [max(level.z(value), 0.0) if value > 0.0 else 0.0 for level, value in zip(self._views, views, strict=True)]
 
-    def _z_scores(self, x: Features) -> tuple[Features, Features]:
+    def _smoothed(self, logs: NDArray[np.float64], time_s: float) -> NDArray[np.float64]:
+        gap_s = min(max(time_s - self._time_s, 0.0), self.smooth_s) if self._time_s >= 0.0 else 0.0
+        keep = math.exp(-gap_s / self.smooth_s)
+        averages = keep * self._smooth + (1.0 - keep) * logs
+        return cast(NDArray[np.float64], np.where(np.isnan(self._smooth), logs, np.where(np.isnan(logs), self._smooth, averages)))
+
+    def _z_scores(self, x: Features) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Signed z-scores, worse positive, of the values as they stand and of their averages."""
-        now: Features = {}
-        smooth: Features = {}
-        averages = self._smoothed(x)
-        for name, value in _logs(x).items():
-            sign = 1.0 if name in _WORSE_HIGH else -1.0
-            now[name] = min(max(sign * self._level[name].z(value), -_CLIP), _CLIP)
-            smooth[name] = min(max(sign * self._smooth_level[name].z(averages[name]), -_CLIP), _CLIP)
-        return now, smooth
+        logs = _logs(x)
+        averages = self._smoothed(logs, x.get("time_s", 0.0))
+        now = np.clip(_WORSE * self._level.z(logs), -_CLIP, _CLIP)
+        return now, np.clip(_WORSE * self._smooth_level.z(averages), -_CLIP, _CLIP)
 
     def state(self) -> State:
-        """Levels, averages and trees."""
+        """Levels, averages, views and trees."""
         return {
             "parameters": [self.seed, self.half_life_s, self.smooth_s],
-            "level": {name: level.state() for name, level in self._level.items()},
-            "smooth_level": {name: level.state() for name, level in self._smooth_level.items()},
-            "smooth": dict(self._smooth),
+            "level": self._level.state(),
+            "smooth_level": self._smooth_level.state(),
+            "views": [view.state() for view in self._views],
+            "smooth": [None if math.isnan(value) else float(value) for value in self._smooth],
             "trees": self._trees.state(),
-            "time": [self._time_s, self._seen_s],
+            "time": [self._time_s, self._seen_s, self._books],
         }
 
     def restore(self, state: State) -> None:
@@ -166,23 +179,26 @@ class ThinBook(Detector):
         if state.get("parameters") != expected:
             msg = f"thin_book state: expected parameters {expected}, found {state.get('parameters')}"
             raise StateError(msg)
-        for name in _FLOORS:
-            self._level[name].restore(state["level"][name])
-            self._smooth_level[name].restore(state["smooth_level"][name])
-        self._smooth = dict(state["smooth"])
+        self._level.restore(state["level"])
+        self._smooth_level.restore(state["smooth_level"])
+        for view, saved in zip(self._views, state["views"], strict=True):
+            view.restore(saved)
+        self._smooth = np.array([np.nan if value is None else value for value in state["smooth"]])
         self._trees.restore(state["trees"])
-        self._time_s, self._seen_s = state["time"]
+        self._time_s, self._seen_s, self._books = state["time"]
 
 
-def _logs(x: Features) -> Features:
-    return {name: math.log1p(min(max(x[name], 0.0), 1e15)) for name in _FLOORS if name in x}
+def _logs(x: Features) -> NDArray[np.float64]:
+    """Logarithms of the quantities (of one plus them), NaN where one is missing."""
+    # math.log1p, not numpy's: the latter's last digit depends on the processor.
+    return np.array([math.log1p(min(max(x[name], 0.0), 1e15)) if name in x else np.nan for name in _NAMES])
 
 
-def _worse_side(z_scores: Features) -> tuple[float, tuple[str, ...]]:
-    """The larger of each side's mean z-score and both sides' (which vary less), and the names behind it."""
-    means = {side: sum(z_scores.get(name, 0.0) for name in parts) / len(parts) for side, parts in _SIDE_PARTS.items()}
-    both = (means["bid"] + means["ask"]) * math.sqrt(0.5)
-    side = max(means, key=lambda name: means[name])
-    if both > means[side]:
-        return both, tuple(_FLOORS)
-    return means[side], tuple(_SIDE_PARTS[side])
+def _views(now: NDArray[np.float64], smooth: NDArray[np.float64]) -> list[float]:
+    """The worse side's mean z-score and both sides', as they stand and on average."""
+    sides, averages = (_SIDES @ now).tolist(), (_SIDES @ smooth).tolist()
+    return [max(sides), min(sides), max(averages), min(averages)]
+
+
+def _by_name(z_scores: NDArray[np.float64]) -> Features:
+    return dict(zip(_NAMES, z_scores.tolist(), strict=True))
