@@ -6,7 +6,7 @@ from detectors.errors import ConfigError
 from detectors.events import LATEST_TIMESTAMP_US
 
 #: Standard deviation of the log price over a second in calm weather: about 50 % a year.
-VOLATILITY_PER_SQRT_S = 0.9e-4
+VOLATILITY_PER_SQRT_S = 0.5e-4
 #: Book snapshots and tickers of one symbol in a second: they come by the clock, whatever the flow of orders.
 BOOKS_PER_S = 10
 TICKERS_PER_S = 1
