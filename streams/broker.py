@@ -102,7 +102,7 @@ class EmbeddedBroker:
     def __enter__(self) -> Self:
         """Start the broker and wait until it answers."""
         binary = _tansu_binary()
-        self._port = self._port or _free_port()
+        self._port = _bindable_port(self._port)
         address = f"tcp://127.0.0.1:{self._port}"
         command = [binary, "broker", "--listener-url", address, "--advertised-listener-url", address]
         command += ["--storage-engine", "memory://tansu/", "--silent"]
@@ -132,7 +132,7 @@ class EmbeddedBroker:
             if process.poll() is not None:
                 raise BrokerError(
                     f"expected the embedded broker to listen on port {self._port}, "
-                    f"but it ended with status {process.returncode}: is the port taken?"
+                    f"but it ended with status {process.returncode}"
                 )
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self._port), timeout=1.0):
                 return
@@ -167,9 +167,13 @@ def _tansu_binary() -> str:
         raise BrokerError(f"the embedded broker has no program for this machine: {error}") from error
 
 
-def _free_port() -> int:
+def _bindable_port(port: int) -> int:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise BrokerError(f"expected port {port} to be free for the embedded broker: {error.strerror}") from error
         return int(probe.getsockname()[1])
 
 

@@ -1,7 +1,8 @@
 """Stages that only count, with the API of the real ones: what they took is to be read in the frames that they send.
 
 An event whose amount is `BIG` becomes a signal, and a signal an alert, so that one record can be followed to the end.
-The newest event of every topic stays open until its topic is stated to be at rest, as in a tick that may still grow.
+The newest event of every topic stays open until its topic is stated to be at rest, and cancels stay open for `HELD_US`
+in any case, as in a tick that may still grow.
 """
 
 from collections import Counter
@@ -14,6 +15,7 @@ from streams.agents import StageMakers
 
 BIG = 1_000.0
 FUTURE = 4_000_000_000_000_000
+HELD_US = 500_000
 
 
 class Output(NamedTuple):
@@ -32,6 +34,7 @@ class CountingEvents:
         self.counters: Counter[str] = Counter()
         self.seen: dict[str, int] = {}
         self.open: dict[str, list[tuple[int, Event]]] = {}
+        self.held_until_us: dict[tuple[str, int], int] = {}
         self.closed: dict[str, int] = {}
         self.resting: set[str] = set()
         self.frames = 0
@@ -43,6 +46,8 @@ class CountingEvents:
             if event.timestamp >= FUTURE:
                 refusals.append(Refusal(index, "future", "Expected a time that may be"))
             self.open.setdefault(topic, []).append((offset, event))
+            if topic == "cancels":
+                self.held_until_us[topic, offset] = now_us + HELD_US
             self.seen[topic] = offset
         self.counters["events"] += len(events)
         self.resting.discard(topic)
@@ -56,13 +61,15 @@ class CountingEvents:
         """Behind the last closed event."""
         return self.closed.get(topic)
 
-    def close(self) -> SignalTick | None:
+    def close(self, now_us: int) -> SignalTick | None:
         """Close what can be closed, as a tick whose evidence is the offsets taken."""
         evidence: list[Evidence] = []
         signals: list[Signal] = []
         for topic, held in self.open.items():
             newest = held[-1][0] if held and topic not in self.resting else None
-            done = [item for item in held if item[0] != newest]
+            done = [
+                item for item in held if item[0] != newest and self.held_until_us.get((topic, item[0]), 0) <= now_us
+            ]
             if not done:
                 continue
             self.open[topic] = held[len(done) :]
@@ -89,7 +96,7 @@ class CountingMarket(CountingEvents):
 
     def poll(self, now_us: int) -> Output | None:
         """Close and say."""
-        tick = self.close()
+        tick = self.close(now_us)
         if tick is None:
             return None
         activity = ActivityFrame(self.source, tick.tick, at_rest=False, ticks=())
@@ -109,7 +116,7 @@ class CountingAccount(CountingEvents):
 
     def poll(self, now_us: int) -> SignalFrame | None:
         """Close and say."""
-        tick = self.close()
+        tick = self.close(now_us)
         return None if tick is None else self.frame(tick)
 
 
