@@ -8,7 +8,7 @@ from detectors.config import CoreSettings
 from detectors.events import Event, LeverageChange
 from detectors.leverage_watch import LeverageWatch
 from detectors.ledger import EvidenceWindow, InputLedger
-from detectors.results import ActivityFrame, Evidence, SignalFrame, SignalTick
+from detectors.results import Activity, ActivityFrame, Evidence, SignalFrame, SignalTick
 from detectors.stage import Stage
 
 ACTIVITY = "account-activity"
@@ -18,10 +18,10 @@ _EVIDENCE_S = 10
 class AccountTick:
     """One partition's accounts in one tick."""
 
-    __slots__ = ("accounts", "evidence", "leverage")
+    __slots__ = ("evidence", "leverage", "rows")
 
     def __init__(self) -> None:
-        self.accounts: dict[str, dict[str, list[int]]] = {}
+        self.rows: list[Activity] = []
         self.evidence: list[Evidence] = []
         self.leverage: list[LeverageChange] = []
 
@@ -61,7 +61,9 @@ class AccountStage(Stage[AccountTick]):
             elif self._is_closed(tick):
                 self.counters["late"] += len(rows)
             else:
-                self._fold_rows(self.open_tick(tick), evidence, rows)
+                state = self.open_tick(tick)
+                state.rows += rows
+                state.evidence += evidence
                 self._frames.note(tick, offset, offset)
         if frame.ticks:
             self._last_tick[frame.source] = max(last, frame.ticks[-1][0])
@@ -101,22 +103,10 @@ class AccountStage(Stage[AccountTick]):
         """Judge the accounts of a tick."""
         self._frames.close(tick)
         self._evidence.add(tick, (*sorted(state.evidence), *evidence))
-        signals = self._accounts.close_tick(tick, state.accounts, self._evidence)
+        signals = self._accounts.close_tick(tick, state.rows, self._evidence)
         moves, jumps = self._leverage.close_tick(tick, state.leverage, self._evidence)
         if signals or moves or jumps:
             self._said.append(SignalTick(tick, (*signals, *jumps), moves, evidence if moves else ()))
-
-    @staticmethod
-    def _fold_rows(state: AccountTick, evidence: tuple[Evidence, ...], rows: Sequence[Any]) -> None:
-        accounts = state.accounts
-        for row in rows:
-            counts = [row.cancels, row.pressure, row.fills, row.notional_cents]
-            symbols = accounts.get(row.account)
-            if symbols is None:
-                accounts[row.account] = {row.symbol: counts}
-            else:
-                symbols[row.symbol] = counts
-        state.evidence.extend(evidence)
 
     def _speak(self, at_rest: bool) -> SignalFrame:
         ticks, self._said = tuple(self._said), []

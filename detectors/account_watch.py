@@ -1,21 +1,21 @@
 """Cancel bursts of single accounts: one small detector an account, one calibration for all of a partition."""
 
 from collections import Counter
+from operator import attrgetter
 
 from detectors.cancel_burst import CancelBurst
 from detectors.config import CoreSettings
 from detectors.crowd import Crowd
 from detectors.features.market import CANCELS, NOTIONAL_CENTS
 from detectors.ledger import EvidenceWindow
-from detectors.results import Signal
+from detectors.results import Activity, Signal
 from detectors.scorer import Scorer, Verdict
 from detectors.symbol_watch import cancel_features
 from detectors.windows import ActivityWindows
 
 #: Accounts whose busiest symbol is remembered.
 _MOST_BURSTING = 1_000
-#: Counts of an account by symbol in one tick.
-AccountSymbols = dict[str, dict[str, list[int]]]
+_BY_ACCOUNT = attrgetter("account", "symbol")
 
 
 class AccountWatch:
@@ -46,16 +46,17 @@ class AccountWatch:
     def __len__(self) -> int:
         return len(self._detectors)
 
-    def close_tick(self, tick: int, accounts: AccountSymbols, evidence: EvidenceWindow) -> list[Signal]:
-        """Score every account of a tick, in the order of their names."""
-        totals = {account: _total(symbols) for account, symbols in accounts.items()}
+    def close_tick(self, tick: int, rows: list[Activity], evidence: EvidenceWindow) -> list[Signal]:
+        """Score every account of a tick, in the order of their names; `rows` may come in any order, one an account and symbol."""
+        rows.sort(key=_BY_ACCOUNT)
+        totals = _totals(rows)
         self._windows.add(tick, totals)
         time_s = (tick + 1) * self._tick_us / 1e6
         crowd = self._crowd
         crowd.add(tick, time_s, sum(counts[CANCELS] for counts in totals.values()))
         signals: list[Signal] = []
-        for account in sorted(totals):
-            cancels, pressure, fills, _ = counts = totals[account]
+        for account, counts in totals.items():
+            cancels, pressure, fills, _ = counts
             detector = self._detector(account, cancels=cancels > 0)
             if detector is None:
                 continue
@@ -69,7 +70,7 @@ class AccountWatch:
             x["crowd_1s"], x["crowd_10s"] = crowd.busier(sums[0], sums[4])
             verdict = self._scorer.step(detector, x, time_s)
             if verdict is not None:
-                signals.append(self._signal(tick, account, accounts[account], verdict, evidence))
+                signals.append(self._signal(tick, account, rows, verdict, evidence))
         crowd.learn(time_s)
         return signals
 
@@ -86,11 +87,12 @@ class AccountWatch:
         self._detectors[account] = detector
         return detector
 
-    def _busiest(self, account: str, symbols: dict[str, list[int]]) -> str:
+    def _busiest(self, account: str, rows: list[Activity]) -> str:
         """Where the account bursts: this tick's busiest symbol, or the one before if this tick has little of the ten seconds."""
-        symbol = min(symbols, key=lambda name: (-symbols[name][CANCELS], name))
+        row = max((row for row in rows if row.account == account), key=lambda row: (row.cancels, row.symbol))
+        symbol = row.symbol
         before = self._symbol_of.pop(account, symbol)
-        if symbols[symbol][CANCELS] * 20 < self._windows.get(account)[4 + CANCELS]:
+        if row.cancels * 20 < self._windows.get(account)[4 + CANCELS]:
             symbol = before
         self._symbol_of[account] = symbol
         if len(self._symbol_of) > _MOST_BURSTING:
@@ -98,9 +100,9 @@ class AccountWatch:
         return symbol
 
     def _signal(
-        self, tick: int, account: str, symbols: dict[str, list[int]], verdict: Verdict, evidence: EvidenceWindow
+        self, tick: int, account: str, rows: list[Activity], verdict: Verdict, evidence: EvidenceWindow
     ) -> Signal:
-        busiest = self._busiest(account, symbols)
+        busiest = self._busiest(account, rows)
         return Signal(
             timestamp=(tick + 1) * self._tick_us,
             detector="cancel_burst",
@@ -118,7 +120,19 @@ class AccountWatch:
         )
 
 
-def _total(symbols: dict[str, list[int]]) -> list[int]:
-    if len(symbols) == 1:
-        return next(iter(symbols.values()))
-    return [sum(place) for place in zip(*symbols.values(), strict=True)]
+def _totals(rows: list[Activity]) -> dict[str, list[int]]:
+    """Counts by account over its symbols, in the order of the rows."""
+    totals: dict[str, list[int]] = {}
+    last = ""
+    for row in rows:
+        account = row.account
+        if account != last:
+            totals[account] = [row.cancels, row.pressure, row.fills, row.notional_cents]
+            last = account
+        else:
+            total = totals[account]
+            total[0] += row.cancels
+            total[1] += row.pressure
+            total[2] += row.fills
+            total[3] += row.notional_cents
+    return totals

@@ -75,6 +75,8 @@ class Calibration:
         Share of a stream's scores that are its peaks, in (0, 0.5).
     warm_up
         Scores a stream needs before its p-values are believed, at least 20.
+    warm_up_s
+        Seconds of event time it needs as well, >= 0.
     publish_per_day
         Signals are made of scores that chance gives at most so often a day in their stream, > 0: what is more frequent cannot matter to
         any window of correlation.
@@ -82,11 +84,13 @@ class Calibration:
 
     level: float = 0.02
     warm_up: int = 300
+    warm_up_s: float = 60.0
     publish_per_day: float = 2_000.0
 
     def __post_init__(self) -> None:
         _require(0.0 < self.level < 0.5, "calibration.level must be in (0, 0.5)", self.level)
         _require(self.warm_up >= 20, "calibration.warm_up must be >= 20", self.warm_up)
+        _require(self.warm_up_s >= 0.0, "calibration.warm_up_s must be >= 0", self.warm_up_s)
         _require(self.publish_per_day > 0.0, "calibration.publish_per_day must be > 0", self.publish_per_day)
 
 

@@ -113,7 +113,8 @@ class GuardedVector:
 
     def z(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Deviations from the level; 0 for what did not come or was never seen."""
-        return np.nan_to_num((values - self.mean) / np.maximum(np.sqrt(self._variance), self._floor), nan=0.0)
+        deviations = (values - self.mean) / np.maximum(np.sqrt(self._variance), self._floor)
+        return np.where(np.isnan(deviations), 0.0, deviations)
 
     def learn(self, values: NDArray[np.float64], time_s: float) -> None:
         """Take the values in at `time_s`."""

@@ -32,7 +32,7 @@ class HalfSpaceSurprise:
     """
 
     def __init__(
-        self, seed: int, n_trees: int = 10, height: int = 6, window_size: int = 250, half_life_s: float = 600.0
+        self, seed: int, n_trees: int = 8, height: int = 5, window_size: int = 250, half_life_s: float = 600.0
     ) -> None:
         self._parameters = [seed, n_trees, height, window_size]
         self._trees = HalfSpaceTrees(n_trees=n_trees, height=height, window_size=window_size, seed=seed)

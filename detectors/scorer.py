@@ -11,7 +11,7 @@ from detectors.results import Contribution
 
 _SECONDS_A_DAY = 86_400.0
 #: A stream younger than this is taken to be this old when scores a day are counted.
-_LEAST_AGE_S = 60.0
+_LEAST_AGE_S = 1.0
 #: Peaks are learned this much later: an incident must not teach the calibration that it is ordinary while it lasts.
 _HOLD_S = 60.0
 
@@ -40,12 +40,13 @@ class Scorer:
         Scores needed before p-values are believed; None: as in `settings`.
     """
 
-    __slots__ = ("_counters", "_first_s", "_held", "_publish_per_day", "pot")
+    __slots__ = ("_counters", "_first_s", "_held", "_publish_per_day", "_warm_up_s", "pot")
 
     def __init__(
         self, settings: Calibration, counters: Counter[str], prior_scale: float = 1.0, warm_up: int | None = None
     ) -> None:
         self.pot = PeaksOverThreshold(settings.level, settings.warm_up if warm_up is None else warm_up, prior_scale)
+        self._warm_up_s = settings.warm_up_s
         self._publish_per_day = settings.publish_per_day
         self._counters = counters
         self._first_s = -1.0
@@ -60,19 +61,16 @@ class Scorer:
         detector.learn_one(x)
         if detector.ready:
             self._learn(score, time_s)
-            self._counters["scored"] += 1
-        else:
-            self._counters["warming"] += 1
+        self._counters["scored" if detector.ready and self._is_warm(time_s) else "warming"] += 1
         return verdict
 
     def judge(self, score: float, time_s: float) -> Verdict | None:
         """The verdict on a score, without learning it."""
         if self._first_s < 0.0:
             self._first_s = time_s
-        p_value = self.pot.p_value(score)
-        if p_value >= 1.0:
-            return None
         age_s = max(time_s - self._first_s, _LEAST_AGE_S)
+        if age_s < self._warm_up_s or (p_value := self.pot.p_value(score)) >= 1.0:
+            return None
         per_day = p_value * self.pot.seen / age_s * _SECONDS_A_DAY
         if per_day > self._publish_per_day:
             return None
@@ -84,11 +82,14 @@ class Scorer:
         self.pot.learn(0.0)
         self._counters["scored"] += 1
 
+    def _is_warm(self, time_s: float) -> bool:
+        return self.pot.ready and time_s - self._first_s >= self._warm_up_s
+
     def _learn(self, score: float, time_s: float) -> None:
         held = self._held
         while held and held[0][0] <= time_s - _HOLD_S:
             self.pot.learn(held.popleft()[1])
-        if self.pot.ready and score > self.pot.threshold:
+        if score > self.pot.threshold and self._is_warm(time_s):
             held.append((time_s, score))
         else:
             self.pot.learn(score)

@@ -1,12 +1,12 @@
 """All detectors of one symbol, and how their scores become signals."""
 
-from collections import Counter
+from collections import Counter, deque
 
 from detectors.base import Features
 from detectors.cancel_burst import CancelBurst
 from detectors.config import CoreSettings
 from detectors.features.book import book_features
-from detectors.features.market import CANCELS, FILLS, NOTIONAL_CENTS, PRESSURE, SymbolTick
+from detectors.features.market import CANCELS, FILLS, NOTIONAL_CENTS, PRESSURE, AccountCounts, SymbolTick
 from detectors.ledger import EvidenceWindow
 from detectors.lockstep import Lockstep
 from detectors.results import Pattern, Scope, Signal
@@ -67,7 +67,7 @@ class SymbolWatch:
         self._lockstep_scorer = Scorer(settings.calibration, counters, prior_scale=3.0, warm_up=60)
         self._one = SlidingCounts(1_000_000 // self._tick_us, 4)
         self._ten = SlidingCounts(10_000_000 // self._tick_us, 4)
-        self._ten_of_account = SlidingCounts(10_000_000 // self._tick_us, 4)
+        self._accounts: deque[tuple[int, AccountCounts]] = deque()
         self._second: dict[str, int] = {}
 
     def close_tick(self, tick: int, state: SymbolTick, evidence: EvidenceWindow) -> list[Signal]:
@@ -97,18 +97,19 @@ class SymbolWatch:
         verdict = self._lockstep_scorer.step(self._lockstep, x, time_s)
         if verdict is None or not group:
             return []
-        notional = sum(self._ten_of_account.get(account)[NOTIONAL_CENTS] for account in group) / 100.0
+        notional = sum(self._of_account(account, NOTIONAL_CENTS) for account in group) / 100.0
         return [self._signal(tick, "lockstep", "cancel_burst", "group", verdict, group, notional, evidence)]
 
     def _judge_cancels(self, tick: int, time_s: float, state: SymbolTick, evidence: EvidenceWindow) -> list[Signal]:
-        total = [sum(counts[place] for counts in state.accounts.values()) for place in range(4)]
+        total = [sum(place) for place in zip(*state.accounts.values(), strict=True)] or [0, 0, 0, 0]
         total[FILLS] = state.trades
+        second = self._second
         for account, counts in state.accounts.items():
             if counts[CANCELS]:
-                self._second[account] = self._second.get(account, 0) + counts[CANCELS]
+                second[account] = second.get(account, 0) + counts[CANCELS]
         self._one.add(tick, {self.symbol: total})
         self._ten.add(tick, {self.symbol: total})
-        self._ten_of_account.add(tick, state.accounts)
+        self._remember(tick, state.accounts)
         ten = self._ten.get(self.symbol)
         x = cancel_features(total, self._one.get(self.symbol), ten, time_s)
         if not total[CANCELS]:
@@ -124,8 +125,18 @@ class SymbolWatch:
     def _busiest(self, state: SymbolTick) -> tuple[str, ...]:
         """The accounts with at least a fifth of the last ten seconds' cancels, busiest first."""
         everyone = self._ten.get(self.symbol)[CANCELS]
-        counts = sorted((-self._ten_of_account.get(account)[CANCELS], account) for account in state.accounts)
+        counts = sorted((-self._of_account(account, CANCELS), account) for account in state.accounts)
         return tuple(account for count, account in counts[:_MOST_ACCOUNTS] if -count * 5 >= everyone)
+
+    def _remember(self, tick: int, accounts: AccountCounts) -> None:
+        kept = self._accounts
+        while kept and kept[0][0] <= tick - self._ten.length:
+            kept.popleft()
+        kept.append((tick, accounts))
+
+    def _of_account(self, account: str, place: int) -> int:
+        """One count of an account over the last ten seconds: asked for seldom, so not kept up."""
+        return sum(accounts[account][place] for _, accounts in self._accounts if account in accounts)
 
     def _signal(
         self,

@@ -87,6 +87,7 @@ class ThinBook(Detector):
         self._time_s = -1.0
         self._seen_s = 0.0
         self._books = 0
+        self._scored: tuple[tuple[tuple[str, float], ...], tuple[NDArray[np.float64], NDArray[np.float64]]] | None = None
 
     @property
     def ready(self) -> bool:
@@ -105,6 +106,7 @@ class ThinBook(Detector):
         """Move the levels towards this book."""
         time_s = x.get("time_s", 0.0)
         now, smooth = self._z_scores(x)
+        self._scored = None
         for view, value in zip(self._views, _views(now, smooth), strict=True):
             view.learn(value, time_s)
         if self._books % _TREES_EVERY == 0:
@@ -156,10 +158,16 @@ class ThinBook(Detector):
 
     def _z_scores(self, x: Features) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Signed z-scores, worse positive, of the values as they stand and of their averages."""
+        key = tuple(x.items())
+        if self._scored is not None and self._scored[0] == key:
+            return self._scored[1]
         logs = _logs(x)
         averages = self._smoothed(logs, x.get("time_s", 0.0))
-        now = np.clip(_WORSE * self._level.z(logs), -_CLIP, _CLIP)
-        return now, np.clip(_WORSE * self._smooth_level.z(averages), -_CLIP, _CLIP)
+        now = np.minimum(np.maximum(_WORSE * self._level.z(logs), -_CLIP), _CLIP)
+        smooth = np.minimum(np.maximum(_WORSE * self._smooth_level.z(averages), -_CLIP), _CLIP)
+        # Scoring, explaining and learning ask for the same book in a row.
+        self._scored = key, (now, smooth)
+        return now, smooth
 
     def state(self) -> State:
         """Levels, averages, views and trees."""
