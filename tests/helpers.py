@@ -20,8 +20,14 @@ Arrival = tuple[str, Event]
 def quick_settings() -> CoreSettings:
     """Settings under which a flow of two minutes is history enough."""
     return CoreSettings(
-        calibration=Calibration(level=0.05, warm_up=40),
-        alerts=Alerts(false_alarms_per_day=20.0, info_per_day=400.0, critical_per_day=5.0, resolve_after_s=12, update_every_s=2),
+        calibration=Calibration(level=0.05, warm_up=40, warm_up_s=0.0),
+        alerts=Alerts(
+            false_alarms_per_day=500.0,
+            info_per_day=5_000.0,
+            critical_per_day=100.0,
+            resolve_after_s=12,
+            update_every_s=2,
+        ),
     )
 
 
@@ -152,7 +158,12 @@ class Flow:
         sides = []
         for sign in (-1, 1):
             amounts = [round(scale * chance.lognormvariate(0.0, 0.3) * 3e5 / mid, 6) for _ in levels]
-            sides.append([(round(mid * (1 + sign * level * 3e-4), 4), max(amount, 1e-6)) for level, amount in zip(levels, amounts, strict=True)])
+            sides.append(
+                [
+                    (round(mid * (1 + sign * level * 3e-4), 4), max(amount, 1e-6))
+                    for level, amount in zip(levels, amounts, strict=True)
+                ]
+            )
         return BookSnapshot(at_us(time_s), symbol, *sides)
 
     def _poisson(self, rate_per_s: float, begin_s: float, end_s: float) -> Iterator[float]:
@@ -164,7 +175,7 @@ class Flow:
 
 def stressed_flow(seed: int = 1) -> list[Arrival]:
     """Two quiet minutes, then everything at once, then a quiet end in which alerts are resolved."""
-    flow = Flow(seed, seconds=150.0, cancels_per_s=5.0, trades_per_s=2.0, books_per_s=2.0, raises_per_s=2.0)
+    flow = Flow(seed, seconds=150.0, cancels_per_s=3.0, trades_per_s=1.0, books_per_s=1.0, raises_per_s=1.0)
     flow.burst(112.2, "BTC-PERP", "acct-03", cancels=80)
     flow.ring(111.0, "BTC-PERP", [f"ring-{number}" for number in range(5)])
     flow.thin(113.0, 124.0, "BTC-PERP").thin(116.0, 121.0, "ETH-PERP", share=0.2)
@@ -176,7 +187,10 @@ def stressed_flow(seed: int = 1) -> list[Arrival]:
 def shuffled_within(arrivals: Iterable[Arrival], lateness_us: int, seed: int) -> list[Arrival]:
     """The same events in another order, none later than the lateness allows."""
     chance = random.Random(seed)
-    delayed = [(event.timestamp + chance.randrange(lateness_us), index, topic, event) for index, (topic, event) in enumerate(arrivals)]
+    delayed = [
+        (event.timestamp + chance.randrange(lateness_us), index, topic, event)
+        for index, (topic, event) in enumerate(arrivals)
+    ]
     return [(topic, event) for _, _, topic, event in sorted(delayed, key=lambda entry: entry[:2])]
 
 

@@ -10,6 +10,9 @@ from detectors.pipeline import Pipeline, source_names
 from detectors.results import ActivityFrame, Alert, SignalFrame
 from tests.helpers import Log
 
+#: Most that passes between two reads: far below the time-outs of those that still have something to read.
+_STEP_US = 20_000
+_RESTART_CHANCE = 0.05
 #: So much of the idle time-out passes between two rounds of workers that have nothing to read.
 _ROUND_US = 400_000
 #: Time-outs in a row (market, account and correlation stage, one after another), and some to spare.
@@ -63,30 +66,34 @@ class Workers:
         """A market stage that has seen nothing."""
         return MarketStage(partition, self.log.partitions, self.settings, self.log.partition_of)
 
-    def run(self, *, repeat: float = 0.0, restart: float = 0.0, idle: float = 0.0) -> list[Alert]:
+    def run(self, *, repeat: float = 0.0, restarts: int = 0, idle: float = 0.0) -> list[Alert]:
         """Read everything, in any order, until all inputs have been at rest for long enough; the alerts.
 
         Parameters
         ----------
         repeat
             Chance that a read begins again at records that were read before.
-        restart
-            Chance that a market stage begins again with nothing, at the beginning of its topics.
+        restarts
+            How often a market stage begins again with nothing, at the beginning of its topics.
         idle
             Chance that the idle time-out passes between two reads.
         """
         topics = self.inputs()
+        for place in topics:
+            if not self.left(*place):
+                self.take(*place)
+        self.now_us += self.settings.timing.idle_us
         while any(self.left(*place) for place in topics):
             # For a while, some inputs run ahead of all others.
             favoured = self.chance.sample(topics, self.chance.randint(1, len(topics)))
             for _ in range(self.chance.randint(1, 12)):
-                self.now_us += 100
+                self.now_us += self.chance.randrange(_STEP_US)
                 stage, partition, topic = self.chance.choice(favoured)
                 self.take(stage, partition, topic, repeat)
                 if self.chance.random() < 0.5:
                     self.turn(stage, partition)
-                if self.chance.random() < restart:
-                    self.begin_again(self.chance.randrange(self.log.partitions))
+                if restarts and self.chance.random() < _RESTART_CHANCE:
+                    restarts -= self.begin_again(self.chance.randrange(self.log.partitions))
                 if self.chance.random() < idle:
                     self.now_us += self.settings.timing.idle_us
         self.come_to_rest()
@@ -124,11 +131,14 @@ class Workers:
         else:
             self.alerts += self.correlation.poll(self.now_us)
 
-    def begin_again(self, partition: int) -> None:
-        """A market stage loses everything and reads its topics from the beginning."""
+    def begin_again(self, partition: int) -> bool:
+        """A market stage that has closed a tick loses everything and reads its topics from the beginning; whether it had."""
+        if not self.markets[partition].counters["ticks"]:
+            return False
         self.markets[partition] = self.new_market(partition)
         for topic in self.markets[partition].inputs:
             self.read["market", partition, topic] = 0
+        return True
 
     def come_to_rest(self) -> None:
         """Everything that is left, and then silence for as long as the time-outs take."""
