@@ -111,7 +111,7 @@ class EmbeddedBroker:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            preexec_fn=_end_with_parent(),  # noqa: PLW1509 - one prepared system call, no Python locks taken
+            preexec_fn=end_with_parent(),  # noqa: PLW1509 - one prepared system call, no Python locks taken
         )
         try:
             self._wait_until_it_answers(self._process)
@@ -177,7 +177,7 @@ def _bindable_port(port: int) -> int:
         return int(probe.getsockname()[1])
 
 
-def _end_with_parent() -> Callable[[], None] | None:
+def end_with_parent() -> Callable[[], None] | None:
     """What the child does before it becomes the broker: ask the kernel to be told when its parent dies."""
     if not sys.platform.startswith("linux"):
         return None

@@ -1,6 +1,6 @@
 """`squall demo`."""
 
-import importlib
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,11 +11,21 @@ from streams.settings import Settings
 
 def demo(
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed plants the same incidents.")] = 1,
+    duration_s: Annotated[
+        float, typer.Option("--duration", help="Event time to play, in seconds; half of it is warm-up.")
+    ] = 840.0,
+    pace_per_s: Annotated[float, typer.Option("--pace", help="Events to send in a second, on average.")] = 7_200.0,
+    record: Annotated[
+        Path | None, typer.Option("--record", metavar="FILE", help="Draw the board and the verdict into an SVG file.")
+    ] = None,
     config: ConfigOption = None,
 ) -> None:
     """Run everything on this machine and watch it: a broker, two workers, an exchange with planted incidents.
 
     Ends by itself. The exit status is 0 only if every planted incident was found.
     """
+    from streams.demo import DemoPlan, run_demo  # noqa: PLC0415 - much is loaded that no other command needs
+
     settings = Settings(config=text_of(config))
-    raise typer.Exit(importlib.import_module("streams.demo").run_demo(settings, seed=seed))
+    plan = DemoPlan(seed=seed, duration_s=duration_s, pace_per_s=pace_per_s)
+    raise typer.Exit(run_demo(settings, plan, record=record))

@@ -1,0 +1,102 @@
+"""The end of a demo: planted against found, false alarms, and what was measured."""
+
+from dataclasses import dataclass
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from detectors.results import Alert
+from streams.demo.board import clock, latency_text
+from streams.demo.scoring import Found
+from streams.demo.watch import Latency
+from streams.summary import SEVERITY_STYLE, printable
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a demo came to.
+
+    Parameters
+    ----------
+    found
+        Every incident, with the alert that found it.
+    false_alarms
+        Alerts above `info` that no incident explains.
+    alerts
+        How many alerts there were in all.
+    events, through_s
+        Events sent, and seconds from the first one sent until the workers had taken the last.
+    settled_s
+        Seconds from the first event sent until everything was committed and its alerts were read.
+    latency
+        Of alerts; None: there were none.
+    start_us
+        The beginning of event time.
+    """
+
+    found: list[Found]
+    false_alarms: list[Alert]
+    alerts: int
+    events: int
+    through_s: float
+    settled_s: float
+    latency: Latency | None
+    start_us: int
+
+    @property
+    def missed(self) -> list[Found]:
+        """Incidents that were not found."""
+        return [one for one in self.found if one.alert is None]
+
+    def to_table(self) -> RenderableType:
+        """Make what is shown on the terminal."""
+        return Group(self._planted(), *self._loud(), self._facts(), self._sentence())
+
+    def _planted(self) -> Table:
+        table = Table(
+            "incident",
+            "symbol",
+            "start",
+            "found by",
+            "severity",
+            "after",
+            title="Planted against found",
+            title_justify="left",
+        )
+        for one in self.found:
+            incident, alert = one.incident, one.alert
+            begins = self._clock(incident.start_us)
+            if alert is None:
+                table.add_row(incident.id, incident.symbol, begins, Text("NOT FOUND", style="bold red"), "", "")
+            else:
+                severity = Text(alert.severity, style=SEVERITY_STYLE[alert.severity])
+                after = f"{one.time_to_detect_s:.1f} s"
+                table.add_row(incident.id, incident.symbol, begins, alert.pattern, severity, after)
+        return table
+
+    def _loud(self) -> list[Table]:
+        if not self.false_alarms:
+            return []
+        table = Table("time", "severity", "score", "what", title="False alarms", title_justify="left")
+        for alert in self.false_alarms:
+            severity = Text(alert.severity, style=SEVERITY_STYLE[alert.severity])
+            table.add_row(self._clock(alert.timestamp), severity, f"{alert.score:.1f}", printable(alert.title))
+        return [table]
+
+    def _facts(self) -> Table:
+        facts = Table.grid(padding=(0, 2))
+        per_s = self.events / max(self.through_s, 1e-9)
+        facts.add_row("events", f"{self.events:,} in {self.through_s:.1f} s: {per_s:,.0f}/s through broker and workers")
+        facts.add_row("event to alert", latency_text(self.latency))
+        facts.add_row("alerts", f"{self.alerts}, of them false above info: {len(self.false_alarms)}")
+        facts.add_row("settled", f"all committed after {self.settled_s:.1f} s")
+        return facts
+
+    def _sentence(self) -> Text:
+        if self.missed:
+            return Text(f"{len(self.missed)} of {len(self.found)} planted incidents were not found", style="bold red")
+        return Text(f"all {len(self.found)} planted incidents were found", style="bold green")
+
+    def _clock(self, time_us: int) -> str:
+        return clock((time_us - self.start_us) / 1e6)
