@@ -194,6 +194,7 @@ class ThinBook(Detector):
         self._smooth = np.array([np.nan if value is None else value for value in state["smooth"]])
         self._trees.restore(state["trees"])
         self._time_s, self._seen_s, self._books = state["time"]
+        self._scored = None
 
 
 def _logs(x: Features) -> NDArray[np.float64]:
