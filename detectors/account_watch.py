@@ -64,7 +64,7 @@ class AccountWatch:
             if sums[4] < detector.least_cancels or not cancels:
                 detector.learn_tick(time_s, cancels, pressure, fills)
                 if cancels:
-                    self._scorer.learn_silence()
+                    self._scorer.learn_silence(time_s)
                 continue
             x = cancel_features(counts, sums[:4], sums[4:], time_s)
             x["crowd_1s"], x["crowd_10s"] = crowd.busier(sums[0], sums[4])

@@ -13,6 +13,22 @@ Features = dict[str, float]
 State = dict[str, Any]
 
 
+#: No count, rate or notional is taken for larger.
+LARGEST_COUNT = 1e12
+
+
+def count_of(x: Features, name: str) -> float:
+    """A count among features: from 0 to `LARGEST_COUNT` whatever was given, 0 when it is missing or not a number.
+
+    Examples
+    --------
+    >>> [count_of({"n": n}, "n") for n in (3.0, -1.0, 1e308, float("nan"))], count_of({}, "n")
+    ([3.0, 0.0, 1000000000000.0, 0.0], 0.0)
+    """
+    value = x.get(name, 0.0)
+    return value if 0.0 <= value <= LARGEST_COUNT else LARGEST_COUNT if value > 0.0 else 0.0
+
+
 class Detector(Estimator, abc.ABC):
     """One entity's online anomaly detector: river's `AnomalyDetector` with readiness, reasons and explicit state.
 

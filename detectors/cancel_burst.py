@@ -2,7 +2,7 @@
 
 import math
 
-from detectors.base import Detector, Features, State
+from detectors.base import Detector, Features, State, count_of
 from detectors.errors import StateError
 from detectors.gamma_poisson import surprise
 from detectors.results import Contribution
@@ -120,8 +120,8 @@ class CancelBurst(Detector):
         """Add the last tick (`*_tick`) to the rates; a second adds at most four deviations above what was expected."""
         time_s = x.get("time_s", 0.0)
         most = self._most_surprise(x) if int(time_s) != self._second else 0.0
-        cancels, pressure = max(x.get("cancels_tick", 0.0), 0.0), max(x.get("pressure_tick", 0.0), 0.0)
-        self.learn_tick(time_s, cancels, pressure, max(x.get("fills_tick", 0.0), 0.0), most)
+        counts = count_of(x, "cancels_tick"), count_of(x, "pressure_tick"), count_of(x, "fills_tick")
+        self.learn_tick(time_s, *counts, most)
 
     def learn_tick(self, time_s: float, cancels: float, pressure: float, fills: float, most: float = 0.0) -> None:
         """The hot half of `learn_one`: counts of a tick, all >= 0, and the largest surprise (0 when there are too few cancels)."""
@@ -156,12 +156,12 @@ class CancelBurst(Detector):
         for _, length_s, cancels_key, cost_key, fills_key in _WINDOWS:
             seconds = length_s or self.tick_s
             left = self._unexplained(x, cancels_key, fills_key, seconds, fade, exposure_s)
-            seconds *= max(x.get(_CROWD[cancels_key], 1.0), 1.0)
+            seconds *= max(1.0, x.get(_CROWD[cancels_key], 1.0))
             for label, key, unit, weight, total in (
                 ("cancels", cancels_key, "cancels", 1.0, self._cancels),
                 ("age-weighted cancel pressure", cost_key, "cost units", _COST_SHARE, self._cost),
             ):
-                shape, seen = total * fade + _PRIOR_COUNT, x.get(key, 0.0)
+                shape, seen = total * fade + _PRIOR_COUNT, count_of(x, key)
                 decades = surprise(seen * weight * left, shape, exposure_s, seconds)
                 if decades > 0.0:
                     expected = round(shape / exposure_s * seconds / weight, 4)
@@ -174,7 +174,7 @@ class CancelBurst(Detector):
         )
 
     def _most_surprise(self, x: Features) -> float:
-        if x.get("cancels_10s", 0.0) < self.least_cancels:
+        if count_of(x, "cancels_10s") < self.least_cancels:
             return 0.0
         fade, exposure_s = self._fade(x.get("time_s", 0.0))
         exposure_s += _PRIOR_EXPOSURE_S
@@ -182,12 +182,12 @@ class CancelBurst(Detector):
         most = 0.0
         for _, length_s, cancels_key, cost_key, fills_key in _WINDOWS:
             seconds = length_s or self.tick_s
-            count = x.get(cancels_key, 0.0)
-            cost = x.get(cost_key, 0.0) * _COST_SHARE
+            count = count_of(x, cancels_key)
+            cost = count_of(x, cost_key) * _COST_SHARE
             burst = count > 1.0 and count * exposure_s > cancels_shape * seconds
             if burst or (cost > 1.0 and cost * exposure_s > cost_shape * seconds):
                 left = self._unexplained(x, cancels_key, fills_key, seconds, fade, exposure_s)
-                seconds *= max(x.get(_CROWD[cancels_key], 1.0), 1.0)
+                seconds *= max(1.0, x.get(_CROWD[cancels_key], 1.0))
                 most = max(
                     most,
                     surprise(count * left, cancels_shape, exposure_s, seconds),
@@ -199,8 +199,8 @@ class CancelBurst(Detector):
         self, x: Features, cancels_key: str, fills_key: str, seconds: float, fade: float, exposure_s: float
     ) -> float:
         """Share of the cancels in a window that more fills than usual do not explain."""
-        fills_shape, count = self._fills * fade + _PRIOR_COUNT, x.get(cancels_key, 0.0)
-        extra_fills = x.get(fills_key, 0.0) - fills_shape * seconds / exposure_s
+        fills_shape, count = self._fills * fade + _PRIOR_COUNT, count_of(x, cancels_key)
+        extra_fills = count_of(x, fills_key) - fills_shape * seconds / exposure_s
         if extra_fills <= 0.0 or count <= 0.0:
             return 1.0
         cancels_per_fill = (self._cancels * fade + _PRIOR_COUNT) / fills_shape

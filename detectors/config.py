@@ -169,7 +169,7 @@ class Alerts:
     """
 
     false_alarms_per_day: float = 1.0
-    info_per_day: float = 8.0
+    info_per_day: float = 24.0
     critical_per_day: float = 0.05
     resolve_after_s: int = 60
     update_every_s: int = 5

@@ -76,4 +76,5 @@ class LeverageJump(Detector):
 
 
 def _bounded(x: Features) -> float:
-    return min(max(x.get("log_change", 0.0), -20.0), 20.0)
+    change = x.get("log_change", 0.0)
+    return 0.0 if math.isnan(change) else min(max(change, -20.0), 20.0)

@@ -2,7 +2,7 @@
 
 import math
 
-from detectors.base import Detector, Features, State
+from detectors.base import Detector, Features, State, count_of
 from detectors.errors import StateError
 from detectors.gamma_poisson import DecayedRate
 from detectors.guarded_gaussian import GuardedGaussian
@@ -76,7 +76,7 @@ class LeverageSpike(Detector):
         counted = max((part[0] for part in parts if part[5]), default=0.0)
         if counted <= 0.0:
             return 0.0
-        near = max(self._near.z(x.get("near_share", 0.0)), 0.0) * _DECADES_PER_DEVIATION if "near_share" in x else 0.0
+        near = max(self._near.z(share), 0.0) * _DECADES_PER_DEVIATION if (share := _near_share(x)) is not None else 0.0
         return counted + min(near, 10.0) + _TREE_SHARE * self._trees.surprise(self._vector(x))
 
     def learn_one(self, x: Features) -> None:
@@ -86,9 +86,9 @@ class LeverageSpike(Detector):
         for kind, rate in self._rates.items():
             expected = rate.per_second(time_s) * 0.1
             most = 1.0 + expected + _LEARN_DEVIATIONS * math.sqrt(expected)
-            rate.learn(min(max(x.get(f"{kind}_tick", 0.0), 0.0), most), time_s)
-        if "near_share" in x:
-            self._near.learn(x["near_share"], time_s)
+            rate.learn(min(count_of(x, f"{kind}_tick"), most), time_s)
+        if (share := _near_share(x)) is not None:
+            self._near.learn(share, time_s)
         if self._born_s < 0.0:
             self._born_s = time_s
         self._time_s = max(self._time_s, time_s)
@@ -109,23 +109,22 @@ class LeverageSpike(Detector):
         for kind, label in _COUNTED:
             rate = self._rates[kind]
             for window, seconds in _WINDOWS:
-                seen = min(max(x.get(f"{kind}_{window}", 0.0), 0.0), 1e9)
+                seen = count_of(x, f"{kind}_{window}")
                 decades = rate.surprise(seen, seconds, time_s)
                 parts.append((decades, f"{label} in {window}", seen, rate.per_second(time_s) * seconds, kind, True))
-        if "near_share" in x:
-            decades = min(max(self._near.z(x["near_share"]), 0.0) * _DECADES_PER_DEVIATION, 10.0)
-            share = "share of notional near liquidation"
-            parts.append((decades, share, x["near_share"], self._near.mean, "of notional", False))
+        if (share := _near_share(x)) is not None:
+            decades = min(max(self._near.z(share), 0.0) * _DECADES_PER_DEVIATION, 10.0)
+            parts.append((decades, "share of notional near liquidation", share, self._near.mean, "of notional", False))
         return parts
 
     def _vector(self, x: Features) -> Features:
         """Rough z-scores of every quantity, for the trees."""
         time_s = x.get("time_s", 0.0)
-        vector: Features = {"near_share": self._near.z(x.get("near_share", self._near.mean))}
+        vector: Features = {"near_share": self._near.z(share) if (share := _near_share(x)) is not None else 0.0}
         for kind, _ in _COUNTED:
             for window, seconds in _WINDOWS:
                 expected = self._rates[kind].per_second(time_s) * seconds
-                seen = min(max(x.get(f"{kind}_{window}", 0.0), 0.0), 1e9)
+                seen = count_of(x, f"{kind}_{window}")
                 vector[f"{kind}_{window}"] = (seen - expected) / math.sqrt(expected + 1.0)
         return vector
 
@@ -149,3 +148,9 @@ class LeverageSpike(Detector):
         self._near.restore(state["near"])
         self._trees.restore(state["trees"])
         self._born_s, self._time_s = state["time"]
+
+
+def _near_share(x: Features) -> float | None:
+    """The share near liquidation, in [0, 1]; None when it is missing or not a number."""
+    share = x.get("near_share", math.nan)
+    return None if math.isnan(share) else min(max(share, 0.0), 1.0)

@@ -77,10 +77,12 @@ class Scorer:
         self._counters["published"] += 1
         return Verdict(score, p_value, per_day, ())
 
-    def learn_silence(self) -> None:
+    def learn_silence(self, time_s: float) -> None:
         """Take in one score of 0 that need not be computed."""
+        if self._first_s < 0.0:
+            self._first_s = time_s
         self.pot.learn(0.0)
-        self._counters["scored"] += 1
+        self._counters["scored" if self._is_warm(time_s) else "warming"] += 1
 
     def _is_warm(self, time_s: float) -> bool:
         return self.pot.ready and time_s - self._first_s >= self._warm_up_s

@@ -11,12 +11,10 @@ from detectors.timing import BEGINNING_US
 from streams.codecs import decode_activity_frame, decode_signal_frame, encode_alert, encode_frame
 from streams.metrics import Metrics
 from streams.stations import EventIntake, EventStage, FrameIntake, Intake, OutgoingRecord, Stage, Station
+from streams.topics import ACCOUNT_ACTIVITY, ALERTS, SIGNALS
 
 MARKET_TOPICS = ("trades", "cancels", "books", "tickers", "liquidations")
 ACCOUNT_EVENT_TOPIC = "leverage"
-ACTIVITY_TOPIC = "account-activity"
-SIGNALS_TOPIC = "signals"
-ALERTS_TOPIC = "alerts"
 #: Brokers take records of 1 MiB unless told otherwise.
 LARGEST_FRAME_BYTES = 524_288
 
@@ -68,7 +66,7 @@ def market_station(partition: int, stage: EventStage, metrics: Metrics, max_reco
         made = cast("MarketOutput", output)
         for account_partition, frame in enumerate(made.activity):
             for value in frame_values(frame):
-                yield OutgoingRecord(ACTIVITY_TOPIC, value, frame.source.encode(), account_partition)
+                yield OutgoingRecord(ACCOUNT_ACTIVITY, value, frame.source.encode(), account_partition)
         yield from _signal_records(made.signals, "market", partition, metrics)
 
     intakes = {topic: EventIntake(topic, stage, max_record_bytes) for topic in MARKET_TOPICS}
@@ -84,7 +82,7 @@ def account_station(partition: int, stage: AccountStage, metrics: Metrics, max_r
 
     intakes: dict[str, Intake] = {
         ACCOUNT_EVENT_TOPIC: EventIntake(ACCOUNT_EVENT_TOPIC, stage, max_record_bytes),
-        ACTIVITY_TOPIC: FrameIntake(decode_activity_frame, stage.push_frame),
+        ACCOUNT_ACTIVITY: FrameIntake(decode_activity_frame, stage.push_frame),
     }
     return Station(partition, stage, intakes, to_records)
 
@@ -95,9 +93,9 @@ def correlation_station(partition: int, stage: CorrelationStage, metrics: Metric
     def to_records(output: object) -> Iterable[OutgoingRecord]:
         for alert in cast("tuple[Alert, ...]", output):
             metrics.observe_alert(alert)
-            yield OutgoingRecord(ALERTS_TOPIC, encode_alert(alert), alert.alert_id.encode())
+            yield OutgoingRecord(ALERTS, encode_alert(alert), alert.alert_id.encode())
 
-    intakes = {SIGNALS_TOPIC: FrameIntake(decode_signal_frame, stage.push_frame)}
+    intakes = {SIGNALS: FrameIntake(decode_signal_frame, stage.push_frame)}
     return Station(partition, stage, intakes, to_records)
 
 
@@ -137,4 +135,4 @@ def _signal_records(frame: SignalFrame, stage: str, partition: int, metrics: Met
         for signal in tick.signals:
             metrics.signals.labels(signal.pattern).inc()
     for value in frame_values(frame):
-        yield OutgoingRecord(SIGNALS_TOPIC, value, frame.source.encode(), 0)
+        yield OutgoingRecord(SIGNALS, value, frame.source.encode(), 0)

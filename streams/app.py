@@ -23,7 +23,7 @@ from streams.metrics import Metrics
 from streams.rooms import Room, agent_of
 from streams.settings import Settings
 from streams.stations import OutgoingRecord, Station
-from streams.topics import ensure_topics, partition_of
+from streams.topics import ACCOUNT_ACTIVITY, SIGNALS, ensure_topics, partition_of
 from streams.transport import BatchConsumer, BatchTransport
 
 log = logging.getLogger(__name__)
@@ -248,6 +248,6 @@ def _rooms(app: SquallApp, makers: StageMakers) -> list[Room]:
 
     return [
         room("market", agents.MARKET_TOPICS, market),
-        room("account", (agents.ACCOUNT_EVENT_TOPIC, agents.ACTIVITY_TOPIC), account),
-        room("correlation", (agents.SIGNALS_TOPIC,), correlation),
+        room("account", (agents.ACCOUNT_EVENT_TOPIC, ACCOUNT_ACTIVITY), account),
+        room("correlation", (SIGNALS,), correlation),
     ]

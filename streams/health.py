@@ -10,6 +10,8 @@ from typing import Protocol, Self
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from detectors.errors import ConfigError
+
 log = logging.getLogger(__name__)
 
 #: Without progress for so long, a worker is dead; with the beat and a probe's own rounds, that is seen within 10 s.
@@ -88,8 +90,8 @@ class HealthServer:
 
     Raises
     ------
-    OSError
-        The port is taken.
+    ConfigError
+        The port is taken, or the host is not ours.
     """
 
     def __init__(self, host: str, port: int, registry: CollectorRegistry, livez: Problems, readyz: Problems) -> None:
@@ -102,7 +104,12 @@ class HealthServer:
                 """Answer."""
                 self.answer(registry, pages)
 
-        self._server = ThreadingHTTPServer((host, port), Handler)
+        try:
+            self._server = ThreadingHTTPServer((host, port), Handler)
+        except OSError as error:
+            raise ConfigError(
+                f"worker.web_port: expected to listen on {host}:{port}, found: {error.strerror}; 0 takes a free port"
+            ) from error
         self._server.daemon_threads = True
         self.port = int(self._server.server_address[1])
         self._thread = threading.Thread(target=self._server.serve_forever, name="health", daemon=True)

@@ -32,7 +32,6 @@ class Metrics:
     stage_outcomes: Counter
     alerts: Counter
     signals: Counter
-    open_ticks: Gauge
     watermark_lag_seconds: Gauge
     consumer_lag_records: Gauge
     committed_offset: Gauge
@@ -72,7 +71,6 @@ class Metrics:
                 "squall_alerts", "Alert revisions sent.", ["pattern", "severity", "status"], registry=registry
             ),
             signals=Counter("squall_signals", "Signals sent.", ["pattern"], registry=registry),
-            open_ticks=Gauge("squall_open_ticks", "Ticks not closed yet.", ["stage", "partition"], registry=registry),
             watermark_lag_seconds=Gauge(
                 "squall_watermark_lag_seconds",
                 "Time of day less the event time that is closed.",

@@ -23,6 +23,7 @@ from streams.fetching import InputEnd
 from streams.ledger import Acknowledgement, Ledger
 from streams.metrics import Metrics
 from streams.stations import OutgoingRecord, Station
+from streams.topics import DEAD_LETTERS
 
 log = logging.getLogger(__name__)
 
@@ -206,7 +207,7 @@ class Room:
         letters = [dead_letter(batch.topic, batch.partition, element, self._app_id) for element in refused]
         if letters:
             self._metrics.dead_letters.labels(batch.topic).inc(len(letters))
-        return [OutgoingRecord("dead-letters", value, headers=headers) for value, headers in letters]
+        return [OutgoingRecord(DEAD_LETTERS, value, headers=headers) for value, headers in letters]
 
 
 def agent_of(room: Room, fail: Callable[[str, BaseException], Awaitable[None]]) -> Callable[[Any], Awaitable[None]]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pytest
 from prometheus_client import CollectorRegistry
 
+from detectors.errors import ConfigError
 from streams.health import STUCK_AFTER_S, HealthServer, liveness_problems
 from streams.metrics import Metrics
 
@@ -72,6 +73,13 @@ def test_pages_answer() -> None:
         assert get(server.port, "/readyz")[0] == 503
         assert 'squall_records_total{topic="trades"} 3.0' in get(server.port, "/metrics")[1]
         assert get(server.port, "/other")[0] == 404
+
+
+def test_a_taken_port_is_told() -> None:
+    registry = CollectorRegistry()
+    with HealthServer("127.0.0.1", 0, registry, list, list) as server:
+        with pytest.raises(ConfigError, match=f"expected to listen on 127.0.0.1:{server.port}, found: Address already"):
+            HealthServer("127.0.0.1", server.port, registry, list, list)
 
 
 def test_every_metric_has_the_prefix_a_help_text_and_no_account() -> None:
