@@ -1,0 +1,1 @@
+"""Measurements of the whole worker and its parts; `make bench` runs them."""
