@@ -6,8 +6,7 @@ from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from streams.agents import ACCOUNT_EVENT_TOPIC, ACTIVITY_TOPIC, MARKET_TOPICS, SIGNALS_TOPIC
-from streams.topics import ALERTS, TOPICS, bootstrap_servers
+from streams.topics import ACCOUNT_ACTIVITY, ALERTS, INPUT_TOPICS, SIGNALS, TOPICS, bootstrap_servers
 
 _ASK_EVERY_S = 0.1
 
@@ -30,7 +29,7 @@ async def settle(broker: str, group: str, partitions: int, reader: AIOKafkaConsu
         Reads the `alerts` topic.
     """
     async with _asking(broker, group) as consumer:
-        for topics in ((*MARKET_TOPICS, ACCOUNT_EVENT_TOPIC), (ACTIVITY_TOPIC,), (SIGNALS_TOPIC,)):
+        for topics in (INPUT_TOPICS, (ACCOUNT_ACTIVITY,), (SIGNALS,)):
             places = _places(topics, partitions)
             ends: dict[TopicPartition, int] = await consumer.end_offsets(places)
             for place, end in ends.items():
