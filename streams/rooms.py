@@ -176,7 +176,9 @@ class Room:
     def show(self) -> None:
         """Bring the gauges and the stages' own counters up to date."""
         for partition, desk in self._desks.items():
-            self._metrics.add_outcomes(self.name, desk.station.stage.counters, desk.shown)
+            stage = desk.station.stage
+            self._metrics.add_outcomes(self.name, stage.counters, desk.shown)
+            self._metrics.open_ticks.labels(self.name, str(partition)).set(stage.open_ticks)
             for topic in self.topics:
                 start, end = self._input_end(TP(topic, partition))
                 position = desk.station.position(topic)

@@ -18,6 +18,11 @@ class Stage(Protocol):
 
     counters: Counter[str]
 
+    @property
+    def open_ticks(self) -> int:
+        """How many ticks may still grow."""
+        ...
+
     def poll(self, now_us: int) -> object:
         """Close what can be closed, and give what came of it."""
         ...

@@ -39,6 +39,11 @@ class CountingEvents:
         self.resting: set[str] = set()
         self.frames = 0
 
+    @property
+    def open_ticks(self) -> int:
+        """One, while an event is open."""
+        return int(any(self.open.values()))
+
     def push(self, topic: str, offsets: Sequence[int], events: Sequence[Event], now_us: int) -> list[Refusal]:
         """Take events not seen before; those far in the future are refused."""
         refusals: list[Refusal] = []
@@ -125,6 +130,7 @@ class CountingCorrelation:
 
     def __init__(self) -> None:
         self.counters: Counter[str] = Counter()
+        self.open_ticks = 0
         self._alerts: list[Alert] = []
         self._closed: int | None = None
 

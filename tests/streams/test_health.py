@@ -77,9 +77,8 @@ def test_pages_answer() -> None:
 
 def test_a_taken_port_is_told() -> None:
     registry = CollectorRegistry()
-    with HealthServer("127.0.0.1", 0, registry, list, list) as server:
-        with pytest.raises(ConfigError, match=f"expected to listen on 127.0.0.1:{server.port}, found: Address already"):
-            HealthServer("127.0.0.1", server.port, registry, list, list)
+    with HealthServer("127.0.0.1", 0, registry, list, list) as server, pytest.raises(ConfigError, match="in use"):
+        HealthServer("127.0.0.1", server.port, registry, list, list)
 
 
 def test_every_metric_has_the_prefix_a_help_text_and_no_account() -> None:

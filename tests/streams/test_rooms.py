@@ -179,3 +179,4 @@ async def test_lag_and_the_stages_own_counts_are_shown() -> None:
     lag = setup.registry.get_sample_value("squall_consumer_lag_records", {"topic": "trades", "partition": "0"})
     events = setup.registry.get_sample_value("squall_stage_outcomes_total", {"stage": "market", "outcome": "events"})
     assert (lag, events) == (15, 10)
+    assert setup.registry.get_sample_value("squall_open_ticks", {"stage": "market", "partition": "0"}) == 1
