@@ -1,4 +1,4 @@
-"""Shared by the tests: a small seeded order flow with stress that can be planted in it, and its log as Kafka would keep it."""
+"""Shared by the tests: a small seeded order flow with stress planted in it, and its log as Kafka would keep it."""
 
 import random
 import zlib

@@ -1,4 +1,4 @@
-"""The shell in miniature: stages fed from logs as workers feed them from Kafka, in any order and grouping, by a clock set by hand."""
+"""The shell in miniature: stages fed from logs in any order and grouping, by a clock that is set by hand."""
 
 import random
 
@@ -31,8 +31,8 @@ def alerts_of_pipeline(log: Log, settings: CoreSettings) -> list[Alert]:
 class Workers:
     """Every stage of every partition, with the logs between them.
 
-    Each stage reads its topic partitions in order of offset; nothing else is promised. An input is said to be at rest only when it has been
-    read to its end.
+    Each stage reads its topic partitions in order of offset; nothing else is promised. An input is said to be at rest
+    only when it has been read to its end.
 
     Parameters
     ----------
@@ -132,7 +132,7 @@ class Workers:
             self.alerts += self.correlation.poll(self.now_us)
 
     def begin_again(self, partition: int) -> bool:
-        """A market stage that has closed a tick loses everything and reads its topics from the beginning; whether it had."""
+        """A market stage that has closed a tick loses everything and reads from the beginning; whether it had."""
         if not self.markets[partition].counters["ticks"]:
             return False
         self.markets[partition] = self.new_market(partition)

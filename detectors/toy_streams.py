@@ -1,0 +1,112 @@
+"""A small labelled stream for every detector: what it looks at, quiet, with anomalies planted in it."""
+
+import math
+import random
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Literal
+
+from detectors.base import Features
+from detectors.features.book import BANDS_BP
+
+#: What a point of a toy stream is; `episode`: on the way to a planted point, or on the way back, it counts as neither.
+Label = Literal["normal", "planted", "episode"]
+ToyStream = Callable[[random.Random], Iterator[tuple[Features, Label]]]
+
+#: Points before anything is planted, and from one planted point to the next.
+QUIET_POINTS = 800
+_EVERY = 150
+
+
+def _is_planted(index: int) -> bool:
+    return index >= QUIET_POINTS and index % _EVERY == 0
+
+
+def cancel_burst(chance: random.Random) -> Iterator[tuple[Features, Label]]:
+    """Ticks of a tenth of a second with about two cancels each, in windows; sixty at once are planted."""
+    ticks: deque[int] = deque([2] * 100, maxlen=100)
+    index, since = 0, 100
+    while True:
+        planted = _is_planted(index)
+        since = 0 if planted else since + 1
+        cancels = chance.choice((1, 1, 2, 3)) + (60 if planted else 0)
+        ticks.append(cancels)
+        counts = {"tick": cancels, "1s": sum(list(ticks)[-10:]), "10s": sum(ticks)}
+        x: Features = {"time_s": 0.1 * index}
+        for window, count in counts.items():
+            x[f"cancels_{window}"] = float(count)
+            x[f"pressure_{window}"] = 4.0 * count
+            x[f"fills_{window}"] = 0.0
+        yield x, "planted" if planted else "episode" if since < 100 else "normal"
+        index += 1
+
+
+def thin_book(chance: random.Random) -> Iterator[tuple[Features, Label]]:
+    """Books every tenth of a second; one with a tenth of its depth is planted."""
+    index = 0
+    while True:
+        planted = _is_planted(index)
+        scale = 0.1 if planted else 1.0
+        x: Features = {"time_s": 0.1 * index, "spread_bp": chance.uniform(0.8, 1.2) / math.sqrt(scale)}
+        for side in ("bid", "ask"):
+            for band in BANDS_BP:
+                x[f"{side}_depth_{band}bp"] = scale * band * chance.lognormvariate(10.0, 0.2)
+            x[f"{side}_slope"] = scale * chance.lognormvariate(10.0, 0.2)
+            x[f"{side}_slippage_bp"] = chance.uniform(1.5, 2.5) / scale
+        yield x, "planted" if planted else "episode" if index > QUIET_POINTS and index % _EVERY < 100 else "normal"
+        index += 1
+
+
+def leverage_spike(chance: random.Random) -> Iterator[tuple[Features, Label]]:
+    """Seconds with a raise in every third; twenty raises at once are planted."""
+    seconds: deque[int] = deque([0] * 60, maxlen=60)
+    index, since = 0, 60
+    while True:
+        planted = _is_planted(index)
+        since = 0 if planted else since + 1
+        seconds.append(20 if planted else int(chance.random() < 0.33))
+        raises = list(seconds)
+        x: Features = {"time_s": float(index), "raises_tick": float(raises[-1]), "doublings_tick": 0.5 * raises[-1]}
+        for window in (1, 10, 60):
+            x[f"raises_{window}s"] = float(sum(raises[-window:]))
+            x[f"doublings_{window}s"] = 0.5 * sum(raises[-window:])
+        x["near_share"] = 0.5 if planted else chance.uniform(0.05, 0.06)
+        yield x, "planted" if planted else "episode" if since < 60 else "normal"
+        index += 1
+
+
+def leverage_jump(chance: random.Random) -> Iterator[tuple[Features, Label]]:
+    """Changes of leverage of some ten per cent; a factor of twelve is planted."""
+    index = 0
+    while True:
+        planted = _is_planted(index)
+        yield (
+            {"log_change": math.log(12.0) if planted else chance.gauss(0.0, 0.1), "leverage": 5.0},
+            ("planted" if planted else "normal"),
+        )
+        index += 1
+
+
+def lockstep(chance: random.Random) -> Iterator[tuple[Features, Label]]:
+    """Seconds with a few cancels of ever new accounts; six accounts that cancel in the same seconds are planted."""
+    index = 0
+    while True:
+        x: Features = {"time_s": float(index)}
+        for _ in range(3):
+            x[f"loner-{index // 50}-{chance.randrange(20)}"] = float(chance.randint(1, 4))
+        before = -index % _EVERY
+        in_episode = index + before > QUIET_POINTS and before <= 24
+        if in_episode and before % 6 == 0:
+            x |= {f"ring-{number}": 3.0 for number in range(6)}
+        yield x, "planted" if in_episode and before == 0 else "episode" if in_episode else "normal"
+        index += 1
+
+
+#: By the name of the detector; a detector without one is not finished.
+TOY_STREAMS: dict[str, ToyStream] = {
+    "cancel_burst": cancel_burst,
+    "thin_book": thin_book,
+    "leverage_spike": leverage_spike,
+    "leverage_jump": leverage_jump,
+    "lockstep": lockstep,
+}
