@@ -6,8 +6,8 @@ from typing import Any
 from detectors.account_watch import AccountWatch
 from detectors.config import CoreSettings
 from detectors.events import Event, LeverageChange
-from detectors.leverage_watch import LeverageWatch
 from detectors.ledger import EvidenceWindow, InputLedger
+from detectors.leverage_watch import LeverageWatch
 from detectors.results import Activity, ActivityFrame, Evidence, SignalFrame, SignalTick
 from detectors.stage import Stage
 
@@ -27,7 +27,7 @@ class AccountTick:
 
 
 class AccountStage(Stage[AccountTick]):
-    """Leverage changes and account activity of one partition to signals about accounts, and to leverage moves of symbols.
+    """From leverage changes and account activity of one partition to signals, and leverage moves of symbols.
 
     Parameters
     ----------
@@ -53,7 +53,10 @@ class AccountStage(Stage[AccountTick]):
         self._said: list[SignalTick] = []
 
     def push_frame(self, frame: ActivityFrame, offset: int, now_us: int) -> None:
-        """Fold what one market stage handed on; ticks of a source that came before (its worker began again) are skipped."""
+        """Fold what one market stage handed on.
+
+        Ticks of a source that came before are skipped: its worker began again.
+        """
         last = self._last_tick.get(frame.source, -1)
         for tick, evidence, rows in frame.ticks:
             if tick <= last:

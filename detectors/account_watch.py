@@ -21,8 +21,8 @@ _BY_ACCOUNT = attrgetter("account", "symbol")
 class AccountWatch:
     """Scores what accounts cancelled, over all symbols.
 
-    An account is remembered from its first cancel on. At `memory.max_accounts` the one silent longest is forgotten, so that a flood of
-    made-up accounts cannot exhaust memory; it can only push out accounts that do nothing.
+    An account is remembered from its first cancel on. At `memory.max_accounts` the one silent longest is forgotten, so
+    that a flood of made-up accounts cannot exhaust memory; it can only push out accounts that do nothing.
 
     Parameters
     ----------
@@ -47,7 +47,10 @@ class AccountWatch:
         return len(self._detectors)
 
     def close_tick(self, tick: int, rows: list[Activity], evidence: EvidenceWindow) -> list[Signal]:
-        """Score every account of a tick, in the order of their names; `rows` may come in any order, one an account and symbol."""
+        """Score every account of a tick, in the order of their names.
+
+        The rows may come in any order; there is one an account and symbol.
+        """
         rows.sort(key=_BY_ACCOUNT)
         totals = _totals(rows)
         self._windows.add(tick, totals)
@@ -88,11 +91,14 @@ class AccountWatch:
         return detector
 
     def _busiest(self, account: str, rows: list[Activity]) -> str:
-        """Where the account bursts: this tick's busiest symbol, or the one before if this tick has little of the ten seconds."""
+        """Where the account bursts: its busiest symbol.
+
+        A tick with less than a quarter of the last ten seconds' cancels says nothing new: the symbol found before stays.
+        """
         row = max((row for row in rows if row.account == account), key=lambda row: (row.cancels, row.symbol))
         symbol = row.symbol
         before = self._symbol_of.pop(account, symbol)
-        if row.cancels * 20 < self._windows.get(account)[4 + CANCELS]:
+        if row.cancels * 4 < self._windows.get(account)[4 + CANCELS]:
             symbol = before
         self._symbol_of[account] = symbol
         if len(self._symbol_of) > _MOST_BURSTING:

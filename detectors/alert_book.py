@@ -38,7 +38,18 @@ class Finding(msgspec.Struct, frozen=True):
 class _Open:
     """An alert that is open: its worst finding so far, and what was last said of it."""
 
-    __slots__ = ("accounts", "alert_id", "evidence", "finding", "last_us", "revision", "said", "said_us", "score", "start_us")
+    __slots__ = (
+        "accounts",
+        "alert_id",
+        "evidence",
+        "finding",
+        "last_us",
+        "revision",
+        "said",
+        "said_us",
+        "score",
+        "start_us",
+    )
 
     def __init__(self, alert_id: str, finding: Finding, score: float) -> None:
         self.alert_id = alert_id
@@ -56,10 +67,10 @@ class _Open:
 class AlertBook:
     """Open alerts by pattern and symbol.
 
-    A finding on a pattern and symbol without an open alert opens one; further ones belong to it until `resolve_after_s` have
-    passed without any. An update is sent when severity rises, or, at most each `update_every_s`, when the score has grown
-    by a fifth or accounts have joined. Severity, score and explanation are the worst of the episode. The id is a hash of
-    pattern, symbol, opening window and rule version: the same input gives the same id.
+    A finding on a pattern and symbol without an open alert opens one; further ones belong to it until `resolve_after_s`
+    have passed without any. An update is sent when severity rises, or, at most each `update_every_s`, when the score
+    has grown by a fifth or accounts have joined. Severity, score and explanation are the worst of the episode. The id
+    is a hash of pattern, symbol, opening window and rule version: the same input gives the same id.
 
     Parameters
     ----------
@@ -103,7 +114,9 @@ class AlertBook:
 
     def resolve(self, now_us: int) -> list[Alert]:
         """Resolve what has been silent for `resolve_after_s` at `now_us`."""
-        over = [key for key, one in self._open.items() if now_us - one.last_us >= self._settings.resolve_after_s * 1_000_000]
+        over = [
+            key for key, one in self._open.items() if now_us - one.last_us >= self._settings.resolve_after_s * 1_000_000
+        ]
         resolved = []
         for key in sorted(over):
             one = self._open[key]

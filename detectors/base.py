@@ -32,11 +32,12 @@ def count_of(x: Features, name: str) -> float:
 class Detector(Estimator, abc.ABC):
     """One entity's online anomaly detector: river's `AnomalyDetector` with readiness, reasons and explicit state.
 
-    Score first, then learn; the stages do so in one place. `score_one` never changes the detector, and answers a finite number
-    for any input: 0 is ordinary, higher is stranger. Scores of one detector class are comparable among its entities, so that one
-    `PeaksOverThreshold` can calibrate a pool of them.
+    Score first, then learn; the stages do so in one place. `score_one` never changes the detector, and answers a finite
+    number for any input: 0 is ordinary, higher is stranger. Scores of one detector class are comparable among its
+    entities, so that one `PeaksOverThreshold` can calibrate a pool of them.
 
-    Every `x` may hold `time_s`, the event time in seconds at which the features stand. Time that goes back counts as no time.
+    Every `x` may hold `time_s`, the event time in seconds at which the features stand. Time that goes back counts as no
+    time.
     """
 
     #: Stable name: metric label, state key, field of signals.

@@ -9,7 +9,8 @@ from detectors.errors import StateError
 
 #: Peaks needed before the shape of the tail is fitted; below it the tail is taken as exponential with an unknown mean.
 _MIN_PEAKS_FOR_SHAPE = 40
-#: Weight, in peaks, and place of the prior on the tail's shape (as in Pareto-smoothed importance sampling, towards a heavy tail).
+#: Weight, in peaks, and place of the prior on the tail's shape (as in Pareto-smoothed importance sampling, towards a
+#: heavy tail).
 _SHAPE_PRIOR_PEAKS = 10.0
 _SHAPE_PRIOR = 0.25
 #: Weight, in peaks, of the prior on the exponential tail's mean.
@@ -25,7 +26,8 @@ _QUANTILE_STEP = 0.05
 def fit_generalized_pareto(excesses: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> tuple[float, float]:
     """Shape and scale of a generalized Pareto distribution, by Zhang and Stephens' quasi-Bayes estimate.
 
-    Unlike maximum likelihood it always exists; the shape is drawn to a weak prior that keeps few peaks from promising a light tail.
+    Unlike maximum likelihood it always exists; the shape is drawn to a weak prior that keeps few peaks from promising a
+    light tail.
 
     Parameters
     ----------
@@ -72,14 +74,15 @@ def _pareto_tail(excess: float, shape: float, scale: float) -> float:
 class PeaksOverThreshold:
     """Calibrated upper-tail p-values of a stream of scores, however they are distributed.
 
-    Scores above a high quantile `t` of the stream itself are *peaks*; their excesses over `t` follow, for large `t`, a generalized
-    Pareto distribution, so that `p(s) = (N_t / n) * (1 + shape * (s - t) / scale) ** (-1 / shape)`. Until there are enough
-    peaks for a shape, the tail is exponential with its mean integrated out (a Lomax tail): wide while little is known.
-    Body scores (`s <= t`) answer 1.0: nothing to see.
+    Scores above a high quantile `t` of the stream itself are *peaks*; their excesses over `t` follow, for large `t`, a
+    generalized Pareto distribution, so that `p(s) = (N_t / n) * (1 + shape * (s - t) / scale) ** (-1 / shape)`. Until
+    there are enough peaks for a shape, the tail is exponential with its mean integrated out (a Lomax tail): wide while
+    little is known. Body scores (`s <= t`) answer 1.0: nothing to see.
 
-    It catches what its stream has not shown before, and fails when the stream's own past was already abnormal. What lies
-    beyond the level `guard` is learned as that level, and at most once in `refractory` scores: an attacker cannot lift the
-    threshold quickly, but a lasting change of regime is taken in after some thousand scores (no model freezes for ever).
+    It catches what its stream has not shown before, and fails when the stream's own past was already abnormal. What
+    lies beyond the level `guard` is learned as that level, and at most once in `refractory` scores: an attacker cannot
+    lift the threshold quickly, but a lasting change of regime is taken in after some thousand scores (no model freezes
+    for ever).
 
     Parameters
     ----------
@@ -96,8 +99,8 @@ class PeaksOverThreshold:
     refractory
         Scores between two learned ones beyond `guard`, at least 1.
     run
-        Peaks at most this many scores apart are one cluster, of which the tail learns the largest only: scores of overlapping windows
-        say the same thing many times, >= 0.
+        Peaks at most this many scores apart are one cluster, of which the tail learns the largest only: scores of
+        overlapping windows say the same thing many times, >= 0.
     half_life
         Scores after which a counted score weighs half, at least `warm_up`.
 
@@ -120,8 +123,8 @@ class PeaksOverThreshold:
 
     __slots__ = (
         "_first", "_fit", "_last_peak", "_next", "_peaks", "_quantile", "_since_fit", "_since_guarded", "_used",
-        "guard", "half_life", "level", "max_peaks", "n", "n_peaks", "prior_scale", "refractory", "run", "seen", "threshold",
-        "warm_up",
+        "guard", "half_life", "level", "max_peaks", "n", "n_peaks", "prior_scale", "refractory", "run", "seen",
+        "threshold", "warm_up",
     )  # fmt: skip
 
     def __init__(
@@ -211,7 +214,8 @@ class PeaksOverThreshold:
     def _start(self) -> None:
         ordered = sorted(self._first)
         self.threshold = max(ordered[min(len(ordered) - 1, int((1 - self.level) * len(ordered)))], 0.0)
-        # A stream that was silent so far has no scale of its own: its threshold is one step of the prior above the silence.
+        # A stream that was silent so far has no scale of its own: its threshold is one step of the prior above the
+        # silence.
         if self.threshold == 0.0:
             self.threshold = 0.5 * self.prior_scale
         self.n = float(len(ordered))
@@ -302,14 +306,17 @@ class PeaksOverThreshold:
             "counts": [self.seen, self.n, self.n_peaks, self.threshold, self._quantile],
             "since": [self._since_fit, self._since_guarded, self._last_peak],
             "first": list(self._first),
-            "peaks": [float(p) for p in np.roll(self._peaks[: self._used], -self._next if self._used == self.max_peaks else 0)],
+            "peaks": [
+                float(p) for p in np.roll(self._peaks[: self._used], -self._next if self._used == self.max_peaks else 0)
+            ],
             "fit": list(self._fit) if self._fit is not None else None,
         }
 
     def restore(self, state: State) -> None:
         """Take up where `state()` was made; raises StateError when the parameters differ."""
         if state.get("parameters") != [self.level, self.warm_up, self.prior_scale, self.max_peaks]:
-            msg = f"calibration state was made with other parameters: expected {self.level=}, found {state.get('parameters')}"
+            expected = [self.level, self.warm_up, self.prior_scale, self.max_peaks]
+            msg = f"calibration state: expected parameters {expected}, found {state.get('parameters')}"
             raise StateError(msg)
         self.seen, self.n, self.n_peaks, self.threshold, self._quantile = state["counts"]
         self._since_fit, self._since_guarded, self._last_peak = state["since"]

@@ -12,7 +12,8 @@ CANCEL_COSTS: tuple[tuple[int, int], ...] = ((5, 8), (10, 6), (15, 5), (45, 4), 
 #: Cost of a cancel whose order age is not known.
 UNKNOWN_AGE_COST = 4
 _COST_SHARE = 1.0 / 8
-#: Name and seconds (0: those of a tick) of each window, and the names of its counts: cancels, age-weighted pressure, fills.
+#: Name and seconds (0: those of a tick) of each window, and the names of its counts: cancels, age-weighted pressure,
+#: fills.
 _WINDOWS = tuple(
     (name, seconds, f"cancels_{name}", f"pressure_{name}", f"fills_{name}")
     for name, seconds in (("tick", 0.0), ("1s", 1.0), ("10s", 10.0))
@@ -45,14 +46,15 @@ def cancel_cost(age_us: int) -> int:
 class CancelBurst(Detector):
     """Counts of cancels, plain and age-weighted, in a tick, 1 and 10 s against the entity's own forgetting rate.
 
-    The count in each window is tested against a negative binomial: a Poisson count whose rate is what this entity did over the last
-    `half_life_s`, with the uncertainty of that. Cancels that go with fills (a busy market re-quotes) are expected: the count is reduced
-    by the entity's own cancels per fill for every fill above its rate. When everyone else is busier than usual (`crowd`), so may the
-    entity be. The largest surprise is divided by what is usual for the
-    entity, so that one that always works in bursts must outdo itself. An entity cannot train its baseline quickly: a second is learned
-    up to four standard deviations above what was expected (the conditional merge of MIDAS-F).
+    The count in each window is tested against a negative binomial: a Poisson count whose rate is what this entity did
+    over the last `half_life_s`, with the uncertainty of that. Cancels that go with fills (a busy market re-quotes) are
+    expected: the count is reduced by the entity's own cancels per fill for every fill above its rate. When everyone
+    else is busier than usual (`crowd`), so may the entity be. The largest surprise is divided by what is usual for the
+    entity, so that one that always works in bursts must outdo itself. An entity cannot train its baseline quickly: a
+    second is learned up to four standard deviations above what was expected (the conditional merge of MIDAS-F).
 
-    It fails on an attacker that cancels in small steps over hours (the rate follows), which is what pressure counters are for.
+    It fails on an attacker that cancels in small steps over hours (the rate follows), which is what pressure counters
+    are for.
 
     Parameters
     ----------
@@ -65,10 +67,9 @@ class CancelBurst(Detector):
     tick_s
         Length of a tick in seconds, > 0.
 
-    Notes
-    -----
-    Features: `time_s`, `cancels_tick`, `cancels_1s`, `cancels_10s` (counts), `pressure_tick`, `pressure_1s`, `pressure_10s`
-    (Kraken's units, 0 to 8 a cancel), `fills_tick`, `fills_1s`, `fills_10s` (trades it took part in); `crowd_1s`, `crowd_10s` the others' cancels over their usual number, 1 when not given.
+    Notes ----- Features: `time_s`, `cancels_tick`, `cancels_1s`, `cancels_10s` (counts), `pressure_tick`,
+    `pressure_1s`, `pressure_10s` (Kraken's units, 0 to 8 a cancel), `fills_tick`, `fills_1s`, `fills_10s` (trades it
+    took part in); `crowd_1s`, `crowd_10s` the others' cancels over their usual number, 1 when not given.
 
     Examples
     --------
@@ -81,10 +82,8 @@ class CancelBurst(Detector):
     >>> calm < 1 < 10 < wild
     True
 
-    References
-    ----------
-    Bhatia, S. et al. (2020). MIDAS: Microcluster-based detector of anomalies in edge streams. AAAI; MIDAS-F: arXiv 2009.08452.
-    Kraken, Spot trading rate limits (cost of cancels by order age).
+    References ---------- Bhatia, S. et al. (2020). MIDAS: Microcluster-based detector of anomalies in edge streams.
+    AAAI; MIDAS-F: arXiv 2009.08452. Kraken, Spot trading rate limits (cost of cancels by order age).
     """
 
     name = "cancel_burst"
@@ -124,7 +123,10 @@ class CancelBurst(Detector):
         self.learn_tick(time_s, *counts, most)
 
     def learn_tick(self, time_s: float, cancels: float, pressure: float, fills: float, most: float = 0.0) -> None:
-        """The hot half of `learn_one`: counts of a tick, all >= 0, and the largest surprise (0 when there are too few cancels)."""
+        """Learn the counts of a tick, all >= 0: the hot half of `learn_one`.
+
+        `most` is the largest surprise among the windows, 0 when there are too few cancels to ask.
+        """
         fade, exposure_s = self._fade(time_s)
         known, known_cost = self._cancels * fade, self._cost * fade
         if int(time_s) != self._second:
@@ -133,10 +135,8 @@ class CancelBurst(Detector):
             self._cost_left = _most_learned(known_cost, exposure_s)
             self._habit += _HABIT_WEIGHT * (min(most, 3.0 * (self._habit + _HABIT_FLOOR)) - self._habit)
         cost = pressure * _COST_SHARE
-        if cancels > self._cancels_left:
-            cancels = self._cancels_left
-        if cost > self._cost_left:
-            cost = self._cost_left
+        cancels = min(cancels, self._cancels_left)
+        cost = min(cost, self._cost_left)
         self._cancels_left -= cancels
         self._cost_left -= cost
         self._cancels = known + cancels
@@ -145,8 +145,7 @@ class CancelBurst(Detector):
         self._exposure_s = exposure_s
         if self._born_s < 0.0:
             self._born_s = time_s
-        if time_s > self._time_s:
-            self._time_s = time_s
+        self._time_s = max(self._time_s, time_s)
 
     def explain_one(self, x: Features) -> tuple[Contribution, ...]:
         """The windows that surprised, the largest surprise first."""

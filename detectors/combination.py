@@ -9,8 +9,8 @@ _LEAST_P = 1e-300
 def cauchy_combination(p_values: Sequence[float], weights: Sequence[float] | None = None) -> float:
     """Cauchy combination of p-values: valid under any dependence in the tail, dominated by the smallest.
 
-    `T = sum w_i tan((0.5 - p_i) pi)`, `p = 0.5 - atan(T) / pi`, with weights that sum to 1. Where p is so small that the tangent loses
-    its digits, `tan((0.5 - p) pi)` is `1 / (p pi)`.
+    `T = sum w_i tan((0.5 - p_i) pi)`, `p = 0.5 - atan(T) / pi`, with weights that sum to 1. Where p is so small that
+    the tangent loses its digits, `tan((0.5 - p) pi)` is `1 / (p pi)`.
 
     Parameters
     ----------
@@ -44,7 +44,8 @@ def cauchy_combination(p_values: Sequence[float], weights: Sequence[float] | Non
 def truncated_product(p_values: Sequence[float], streams: int, cut: float) -> float:
     """Chance that the product of those of `streams` independent p-values that are at most `cut` is as small as seen.
 
-    `P(W <= w) = sum_k C(L, k) (1 - cut)^(L - k) A_k(w)`, with `A_k(w) = w sum_{s<k} (k ln cut - ln w)^s / s!` for `w <= cut^k`, else `cut^k`.
+    `P(W <= w) = sum_k C(L, k) (1 - cut)^(L - k) A_k(w)`, with `A_k(w) = w sum_{s<k} (k ln cut - ln w)^s / s!` for `w <=
+    cut^k`, else `cut^k`.
 
     Parameters
     ----------
@@ -84,8 +85,8 @@ def truncated_product(p_values: Sequence[float], streams: int, cut: float) -> fl
 def several_at_once(p_values: Sequence[float], streams: int) -> float:
     """Chance that at least two of `streams` independent p-values are as small, together, as seen.
 
-    For each k from 2 on, that k of them are at most the k-th smallest is a binomial tail; the smallest of these, times their number
-    (Bonferroni). One p-value alone, however small, cannot make it small.
+    For each k from 2 on, that k of them are at most the k-th smallest is a binomial tail; the smallest of these, times
+    their number (Bonferroni). One p-value alone, however small, cannot make it small.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """The settings of the core, in small groups; their defaults stand here and nowhere else.
 
-Each group checks its own ranges when it is made. The shell (`streams/settings.py`) fills the same groups from a file, the
-environment and flags.
+Each group checks its own ranges when it is made. The shell (`streams/settings.py`) fills the same groups from a file,
+the environment and flags.
 """
 
 from dataclasses import dataclass, field
@@ -25,7 +25,8 @@ class Timing:
     lateness_ms
         How far an event may stand behind the newest of its input and still be counted in its tick.
     idle_ms
-        An input that has been read to its end, and stays there this long by the clock on the wall, no longer holds the watermark.
+        An input that has been read to its end, and stays there this long by the clock on the wall, no longer holds the
+        watermark.
     source_timeout_ms
         A stage upstream that says nothing this long (its worker died and nobody took over) no longer holds it either.
     future_limit_s
@@ -42,7 +43,9 @@ class Timing:
     future_patience: int = 100
 
     def __post_init__(self) -> None:
-        _require(self.tick_ms > 0 and 1_000 % self.tick_ms == 0, "timing.tick_ms must be a divisor of 1000", self.tick_ms)
+        _require(
+            self.tick_ms > 0 and 1_000 % self.tick_ms == 0, "timing.tick_ms must be a divisor of 1000", self.tick_ms
+        )
         _require(self.lateness_ms >= 0, "timing.lateness_ms must be >= 0", self.lateness_ms)
         _require(self.idle_ms >= self.lateness_ms, "timing.idle_ms must be >= timing.lateness_ms", self.idle_ms)
         _require(self.source_timeout_ms > 0, "timing.source_timeout_ms must be > 0", self.source_timeout_ms)
@@ -78,8 +81,8 @@ class Calibration:
     warm_up_s
         Seconds of event time it needs as well, >= 0.
     publish_per_day
-        Signals are made of scores that chance gives at most so often a day in their stream, > 0: what is more frequent cannot matter to
-        any window of correlation.
+        Signals are made of scores that chance gives at most so often a day in their stream, > 0: what is more frequent
+        cannot matter to any window of correlation.
     """
 
     level: float = 0.02
@@ -142,7 +145,9 @@ class Market:
 
     def __post_init__(self) -> None:
         _require(self.order_notional > 0, "market.order_notional must be > 0", self.order_notional)
-        _require(0 <= self.maintenance_margin < 1, "market.maintenance_margin must be in [0, 1)", self.maintenance_margin)
+        _require(
+            0 <= self.maintenance_margin < 1, "market.maintenance_margin must be in [0, 1)", self.maintenance_margin
+        )
         _require(0 < self.near_liquidation < 1, "market.near_liquidation must be in (0, 1)", self.near_liquidation)
 
 

@@ -78,13 +78,15 @@ class _Recent:
 class Correlator:
     """Signals on entities of one scope (symbols, cohorts of accounts, or the market) over 1, 10 and 60 s.
 
-    Each signal says how often a day chance makes one as rare in its stream, λ. Over a window of w seconds its p-value is
-    `1 - exp(-λ w / 86400)`, which accounts for the number of accounts and ticks tested. Streams of one family (the same thing
-    seen by account, group and symbol) are merged by the Cauchy combination, since they depend on each other. That at least two families
-    are as rare at once (`several_at_once`), in the best of the three windows, times three, is the second's score, in decades. What families
-    have in common anyway (a busy market cancels more *and* thins) is calibrated away: the score's own history gives the p-value,
-    by peaks over threshold. An episode speaks when its score rises, and is learned by its highest score once a minute has passed without a
-    rise: it cannot teach the calibration that it is ordinary while it lasts. The p-value given is that of the truncated product, which is below each of its parts.
+    Each signal says how often a day chance makes one as rare in its stream, λ. Over a window of w seconds its p-value
+    is `1 - exp(-λ w / 86400)`, which accounts for the number of accounts and ticks tested. Streams of one family (the
+    same thing seen by account, group and symbol) are merged by the Cauchy combination, since they depend on each other.
+    That at least two families are as rare at once (`several_at_once`), in the best of the three windows, times three,
+    is the second's score, in decades. What families have in common anyway (a busy market cancels more *and* thins) is
+    calibrated away: the score's own history gives the p-value, by peaks over threshold. An episode speaks when its
+    score rises, and is learned by its highest score once a minute has passed without a rise: it cannot teach the
+    calibration that it is ordinary while it lasts. The p-value given is that of the truncated product, which is below
+    each of its parts.
 
     Parameters
     ----------

@@ -95,13 +95,16 @@ class CorrelationStage(Stage[CorrelationTick]):
         return alerts
 
     def flush(self) -> tuple[Alert, ...]:
-        """Close what was said so far: the input has ended. Alerts that are open stay open: time has not passed for them."""
+        """Close what was said so far: the input has ended.
+
+        Alerts that are open stay open: time has not passed for them.
+        """
         self.close_until(self.end_us())
         alerts, self._alerts = tuple(self._alerts), []
         return alerts
 
     def end_us(self) -> int:
-        """The end of the second that the sources have come to: alerts that are open wait for time that has not passed."""
+        """The end of the second that the sources have come to: open alerts wait for time that has not passed."""
         return -(-self.watermark.newest_us // 1_000_000) * 1_000_000
 
     def safe_offset(self, topic: str) -> int | None:

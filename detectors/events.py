@@ -1,7 +1,7 @@
 """Input events: what an exchange tells us, as frozen structs.
 
-Every time is integer microseconds since the epoch, UTC, venue time. Prices and amounts are finite; a price is above zero.
-The bounds stand in the types, so that one decoder checks them while it parses.
+Every time is integer microseconds since the epoch, UTC, venue time. Prices and amounts are finite; a price is above
+zero. The bounds stand in the types, so that one decoder checks them while it parses.
 """
 
 from typing import Annotated, Literal

@@ -10,8 +10,9 @@ MAX_SURPRISE = 300.0
 def surprise(count: float, shape: float, exposure_s: float, window_s: float) -> float:
     """`-log10 P(N >= count | N >= 1)` for a negative binomial N: a Poisson count with a Gamma(shape, 1/exposure) rate.
 
-    It is asked only of windows in which something happened, hence the condition: one lone event is never a surprise. The tail is its
-    first term times a geometric bound on the rest, exact to a few per cent above the mean. Counts at or below the mean answer 0.
+    It is asked only of windows in which something happened, hence the condition: one lone event is never a surprise.
+    The tail is its first term times a geometric bound on the rest, exact to a few per cent above the mean. Counts at or
+    below the mean answer 0.
 
     Parameters
     ----------
@@ -36,9 +37,7 @@ def surprise(count: float, shape: float, exposure_s: float, window_s: float) -> 
     success = window_s / (exposure_s + window_s)
     log_none = shape * math.log1p(-success)
     lgamma = math.lgamma
-    log_term = (
-        lgamma(count + shape) - lgamma(shape) - lgamma(count + 1.0) + log_none + count * math.log(success)
-    )
+    log_term = lgamma(count + shape) - lgamma(shape) - lgamma(count + 1.0) + log_none + count * math.log(success)
     ratio = max((count + shape) / (count + 1.0) * success, success)
     log_tail = log_term - math.log1p(-ratio) if ratio < 1.0 else 0.0
     log_any = math.log(-math.expm1(log_none))
@@ -53,8 +52,8 @@ class DecayedRate:
     half_life_s
         Seconds after which a count weighs half, > 0.
     prior_count, prior_exposure_s
-        The rate believed before anything was seen, and how firmly, > 0. The prior does not fade: an account that comes back after a
-        week is judged like a new one.
+        The rate believed before anything was seen, and how firmly, > 0. The prior does not fade: an account that comes
+        back after a week is judged like a new one.
 
     Examples
     --------
@@ -99,8 +98,7 @@ class DecayedRate:
         shape, exposure_s = self.gamma(time_s)
         self._count = shape - self._prior_count + count
         self._exposure_s = exposure_s - self._prior_exposure_s
-        if time_s > self.time_s:
-            self.time_s = time_s
+        self.time_s = max(self.time_s, time_s)
 
     def state(self) -> list[float]:
         """Everything learned."""

@@ -1,6 +1,7 @@
 """Exponentially weighted mean and deviation in event time, that outliers cannot drag away."""
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +15,9 @@ _LEARN_AT_MOST = 3.0
 class GuardedGaussian:
     """Level and spread of a quantity, forgetting by time, and how far a value is from them.
 
-    Values beyond three deviations are learned as three deviations: one outlier moves little, a lasting shift is followed within a
-    few half-lives. The deviation has a floor, so that a constant stretch does not turn the next change into a miracle.
+    Values beyond three deviations are learned as three deviations: one outlier moves little, a lasting shift is
+    followed within a few half-lives. The deviation has a floor, so that a constant stretch does not turn the next
+    change into a miracle.
 
     Parameters
     ----------
@@ -133,13 +135,13 @@ class GuardedVector:
         self.mean = self.mean + step * error
         self._variance = (1.0 - step) * (self._variance + step * error * error)
 
-    def state(self) -> list[list[float | None]]:
+    def state(self) -> list[list[Any]]:
         """Everything learned."""
         mean = [None if math.isnan(value) else value for value in self.mean.tolist()]
         return [mean, self._variance.tolist(), self._weight.tolist(), [self._time_s]]
 
-    def restore(self, state: list[list[float | None]]) -> None:
+    def restore(self, state: list[list[Any]]) -> None:
         """Take up where `state()` was made."""
         self.mean = np.array([np.nan if value is None else value for value in state[0]])
         self._variance, self._weight = np.array(state[1], dtype=float), np.array(state[2], dtype=float)
-        self._time_s = float(state[3][0] or 0.0)
+        self._time_s = float(state[3][0])

@@ -14,8 +14,9 @@ _INVERSE_SQRT_2 = math.sqrt(0.5)
 class HalfSpaceSurprise:
     """How sparse the corner is in which a whole vector of z-scores lies, in deviations of the trees' own score.
 
-    River's trees need inputs in [0, 1] (z-scores are squashed by the normal distribution function), are silent for their first
-    window, and answer in a narrow band: so the answer is read against its own level. A corroborating part, never a trigger alone.
+    River's trees need inputs in [0, 1] (z-scores are squashed by the normal distribution function), are silent for
+    their first window, and answer in a narrow band: so the answer is read against its own level. A corroborating part,
+    never a trigger alone.
 
     Parameters
     ----------

@@ -11,8 +11,8 @@ from detectors.timing import ClockGuard
 class InputLedger:
     """Offsets of one topic partition by tick.
 
-    It answers three questions: which records were seen already, where the records of a tick lie, and below which offset every record
-    is in a closed tick (so that a restart may begin there).
+    It answers three questions: which records were seen already, where the records of a tick lie, and below which offset
+    every record is in a closed tick (so that a restart may begin there).
 
     Examples
     --------

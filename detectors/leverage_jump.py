@@ -5,7 +5,8 @@ import math
 from detectors.base import Detector, Features, State
 from detectors.results import Contribution
 
-#: What is believed of an account never seen: changes of log leverage spread by a factor of 1.5, worth four observations.
+#: What is believed of an account never seen: changes of log leverage spread by a factor of 1.5, worth four
+#: observations.
 _PRIOR_VARIANCE = math.log(1.5) ** 2
 _PRIOR_WEIGHT = 4.0
 _FADE = 0.97
@@ -14,9 +15,9 @@ _FADE = 0.97
 class LeverageJump(Detector):
     """The change of an account's log leverage against its own history, drawn to the cohort's while there is little.
 
-    Only raises score: `z = d / s`, with s² the exponentially weighted mean of d² over the account's changes, shrunk to the prior. A
-    jump is learned as at most three deviations. It fails on accounts that raise in many small steps; the cohort detector
-    (`LeverageSpike`) adds those up.
+    Only raises score: `z = d / s`, with s² the exponentially weighted mean of d² over the account's changes, shrunk to
+    the prior. A jump is learned as at most three deviations. It fails on accounts that raise in many small steps; the
+    cohort detector (`LeverageSpike`) adds those up.
 
     Notes
     -----

@@ -56,7 +56,9 @@ class LeveragePool:
                 signals.append(signal)
         return signals
 
-    def _judge(self, tick: int, symbol: str, moves: list[LeverageMove], evidence: tuple[Evidence, ...]) -> Signal | None:
+    def _judge(
+        self, tick: int, symbol: str, moves: list[LeverageMove], evidence: tuple[Evidence, ...]
+    ) -> Signal | None:
         state = self._symbols.get(symbol)
         if state is None:
             state = self._symbols[symbol] = _SymbolLeverage(symbol, self._settings)

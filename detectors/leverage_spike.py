@@ -18,12 +18,12 @@ _LEARN_DEVIATIONS = 4.0
 
 
 class LeverageSpike(Detector):
-    """How many raises of leverage a symbol sees in 1, 10 and 60 s, how large, and the share of notional near liquidation.
+    """How many raises of leverage a symbol sees, how large they are, and what stands near liquidation.
 
-    Numbers of raises, and sums of log2 leverage gained ("doublings"), are tested against negative binomials (Poisson with the
-    symbol's own forgetting, uncertain rate); the rise of the share of notional near liquidation over its level adds its z-score at half a
-    decade a deviation; river's half-space trees on the whole vector add up to a quarter of their surprise. The sum is in
-    decades, not yet a p-value. A tick is learned up to four deviations above expectation.
+    In 1, 10 and 60 s, numbers of raises, and sums of log2 leverage gained ("doublings"), are tested against negative binomials (Poisson
+    with the symbol's own forgetting, uncertain rate); the rise of the share of notional near liquidation over its level
+    adds its z-score at half a decade a deviation; river's half-space trees on the whole vector add up to a quarter of
+    their surprise. The sum is in decades, not yet a p-value. A tick is learned up to four deviations above expectation.
 
     It fails on a rise over hours, which the rate follows, and knows nothing of accounts whose position was not sent.
 
@@ -38,15 +38,15 @@ class LeverageSpike(Detector):
 
     Notes
     -----
-    Features: `time_s`; `raises_{1,10,60}s` counts; `doublings_{1,10,60}s` sums of log2 of leverage gained; `raises_tick`,
-    `doublings_tick` the last tick's; `near_share` in [0, 1].
+    Features: `time_s`; `raises_{1,10,60}s` counts; `doublings_{1,10,60}s` sums of log2 of leverage gained;
+    `raises_tick`, `doublings_tick` the last tick's; `near_share` in [0, 1].
 
     Examples
     --------
     >>> spike = LeverageSpike(grace_s=0.0)
     >>> for second in range(600):
-    ...     x = {"time_s": float(second), "raises_tick": second % 2, "raises_1s": second % 2, "raises_10s": 5, "raises_60s": 30}
-    ...     spike.learn_one(x)
+    ...     raises = {"raises_tick": second % 2, "raises_1s": second % 2, "raises_10s": 5, "raises_60s": 30}
+    ...     spike.learn_one({"time_s": float(second)} | raises)
     >>> calm = {"time_s": 600.0, "raises_1s": 1, "raises_10s": 5, "raises_60s": 31}
     >>> wild = {"time_s": 600.0, "raises_1s": 12, "raises_10s": 40, "raises_60s": 70}
     >>> spike.score_one(calm) < 1 < 8 < spike.score_one(wild)

@@ -39,8 +39,9 @@ class _Move:
 class LeverageWatch:
     """Follows the leverage of each account on each symbol.
 
-    A position is *near liquidation* when the price move that would liquidate it, `1 / leverage - maintenance_margin`, is at most
-    `near_liquidation`. Notional is position times entry price; an account that sends neither counts without notional.
+    A position is *near liquidation* when the price move that would liquidate it, `1 / leverage - maintenance_margin`,
+    is at most `near_liquidation`. Notional is position times entry price; an account that sends neither counts without
+    notional.
 
     Parameters
     ----------
@@ -62,7 +63,7 @@ class LeverageWatch:
     def close_tick(
         self, tick: int, changes: list[LeverageChange], evidence: EvidenceWindow
     ) -> tuple[tuple[LeverageMove, ...], list[Signal]]:
-        """Take the changes of one tick in order of time; what they add up to by symbol, and the jumps that stand out."""
+        """Take the changes of one tick in order of time; their sums by symbol, and the jumps that stand out."""
         moves: dict[str, _Move] = {}
         signals: list[Signal] = []
         for change in sorted(changes, key=_order):

@@ -21,13 +21,14 @@ _MOST_ACTIVE = 45
 class Lockstep(Detector):
     """Groups of accounts on one symbol whose cancels come in the same seconds of the last minute.
 
-    For each pair of accounts active in this second, the seconds they share, k, are compared with what chance gives for their numbers of
-    active seconds, e = m1 * m2 / 60, by the Poisson log-likelihood ratio k ln(k/e) - (k - e). Pairs above 5 nats are linked; a linked
-    component of at least three accounts is a group, and its score the sum of the links of its spanning forest, strongest first. A
-    seat at the table costs an attacker the very thing that makes a ring useful: acting together.
+    For each pair of accounts active in this second, the seconds they share, k, are compared with what chance gives for
+    their numbers of active seconds, e = m1 * m2 / 60, by the Poisson log-likelihood ratio k ln(k/e) - (k - e). Pairs
+    above 5 nats are linked; a linked component of at least three accounts is a group, and its score the sum of the
+    links of its spanning forest, strongest first. A seat at the table costs an attacker the very thing that makes a
+    ring useful: acting together.
 
-    It fails on rings that spread their cancels over a minute, and stays silent for accounts that cancel nearly every second
-    (market makers), who are in step with everyone.
+    It fails on rings that spread their cancels over a minute, and stays silent for accounts that cancel nearly every
+    second (market makers), who are in step with everyone.
 
     Parameters
     ----------
@@ -45,7 +46,8 @@ class Lockstep(Detector):
     >>> ring = {f"acct-{i}": 4.0 for i in range(5)}
     >>> lockstep = Lockstep(grace_s=0.0)
     >>> for second in range(100):
-    ...     lockstep.learn_one({"time_s": float(second), f"loner-{second % 9}": 2.0} | (ring if second in (80, 85, 91) else {}))
+    ...     x = {"time_s": float(second), f"loner-{second % 9}": 2.0}
+    ...     lockstep.learn_one(x | (ring if second in (80, 85, 91) else {}))
     >>> lockstep.score_one({"time_s": 100.0, "loner-1": 2.0})
     0.0
     >>> lockstep.score_one({"time_s": 100.0} | ring) > 20
@@ -53,9 +55,8 @@ class Lockstep(Detector):
     >>> lockstep.group({"time_s": 100.0} | ring)[:2]
     ('acct-0', 'acct-1')
 
-    References
-    ----------
-    Bhatia, S. et al. (2020). MIDAS: Microcluster-based detector of anomalies in edge streams. AAAI (groups of similar edges).
+    References ---------- Bhatia, S. et al. (2020). MIDAS: Microcluster-based detector of anomalies in edge streams.
+    AAAI (groups of similar edges).
     """
 
     name = "lockstep"
@@ -163,7 +164,7 @@ class Lockstep(Detector):
 
 
 def _strongest_component(links: list[tuple[float, str, str]]) -> tuple[float, tuple[str, ...]]:
-    """Kruskal's spanning forest over the links, strongest first: the component of three or more with the largest sum."""
+    """Kruskal's spanning forest over the links: the component of three or more with the largest sum."""
     parent: dict[str, str] = {}
 
     def root(name: str) -> str:

@@ -126,5 +126,3 @@ class MarketStage(Stage[MarketTick]):
 
     def _no_activity(self) -> list[list[tuple[int, tuple[Evidence, ...], tuple[Activity, ...]]]]:
         return [[] for _ in range(self._partitions)]
-
-

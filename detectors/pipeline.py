@@ -71,9 +71,10 @@ class Pipeline:
     @property
     def counters(self) -> Counter[str]:
         """The counters of all stages, added up."""
-        total: Counter[str] = Counter()
-        for stage in (*self._market, *self._account, self._correlation):
-            total.update(stage.counters)
+        total: Counter[str] = Counter(self._correlation.counters)
+        for market, account in zip(self._market, self._account, strict=True):
+            total.update(market.counters)
+            total.update(account.counters)
         return total
 
     def push(self, topic: str, offset: int, event: Event) -> Refusal | None:

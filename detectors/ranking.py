@@ -12,8 +12,9 @@ _MOST_DECADES = 12.0
 def ranking_score(severity: Severity, per_day: float, notional: float, families: int, repeats: int) -> float:
     """Ranking score of an alert: rarity x severity x impact x breadth, fading with repeats. Higher is worse.
 
-    `decades = -log10(per_day) + 1`, between 0 and 12; impact grows by a tenth a decade of notional at risk; each further family of
-    signals adds a half; each alert of the same pattern and entity in the last hour takes the weight down, to a third at least.
+    `decades = -log10(per_day) + 1`, between 0 and 12; impact grows by a tenth a decade of notional at risk; each
+    further family of signals adds a half; each alert of the same pattern and entity in the last hour takes the weight
+    down, to a third at least.
 
     Parameters
     ----------
@@ -30,7 +31,8 @@ def ranking_score(severity: Severity, per_day: float, notional: float, families:
 
     Examples
     --------
-    >>> ranking_score("critical", 1e-3, 1e6, families=2, repeats=0) > ranking_score("warning", 1e-3, 1e6, families=1, repeats=0)
+    >>> alone = ranking_score("warning", 1e-3, 1e6, families=1, repeats=0)
+    >>> ranking_score("critical", 1e-3, 1e6, families=2, repeats=0) > alone
     True
     >>> ranking_score("info", 1.0, 0.0, families=1, repeats=0)
     1.0

@@ -48,7 +48,7 @@ class Evidence(msgspec.Struct, frozen=True, order=True):
 
 
 class Contribution(msgspec.Struct, frozen=True):
-    """One signal's part in a decision: what was seen, what was expected, and its share (shares of a decision sum to 1)."""
+    """One signal's part in a decision: what was seen, what was expected, and its share (they sum to 1)."""
 
     signal: str
     observed: float
@@ -81,7 +81,10 @@ class Signal(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Activity(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What one account did on one symbol in one tick: counts, age-weighted pressure (Kraken's units), notional cancelled."""
+    """What one account did on one symbol in one tick.
+
+    Counts, age-weighted pressure (Kraken's units), and notional cancelled in hundredths.
+    """
 
     account: str
     symbol: str
@@ -94,8 +97,8 @@ class Activity(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class LeverageMove(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What the accounts of one partition did to their leverage on one symbol in one tick; parts add up over partitions.
 
-    Whole numbers, so that they add up alike in any order: millionths of a doubling of leverage gained, hundredths of notional (its
-    change, and that of the part near liquidation).
+    Whole numbers, so that they add up alike in any order: millionths of a doubling of leverage gained, hundredths of
+    notional (its change, and that of the part near liquidation).
     """
 
     symbol: str
@@ -110,7 +113,8 @@ class LeverageMove(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class ActivityFrame(msgspec.Struct, frozen=True, array_like=True):
     """Market stage to account stage: the ticks closed since the last frame, and how far time has come at the source.
 
-    `ticks` holds (tick number, evidence, rows) in order. `at_rest` says that the source has no open tick and no input left.
+    `ticks` holds (tick number, evidence, rows) in order. `at_rest` says that the source has no open tick and no input
+    left.
     """
 
     source: str
@@ -120,7 +124,7 @@ class ActivityFrame(msgspec.Struct, frozen=True, array_like=True):
 
 
 class SignalFrame(msgspec.Struct, frozen=True):
-    """Market or account stage to correlation stage: signals and leverage moves of the ticks closed since the last frame."""
+    """Market or account stage to correlation stage: what came of the ticks closed since the last frame."""
 
     source: str
     closed_us: int

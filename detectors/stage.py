@@ -19,8 +19,9 @@ _REFUSED_FUTURE = "future"
 class Stage(Generic[TickState]):
     """Takes events or frames in any order within the lateness, and gives its ticks back in order.
 
-    A subclass says what an empty tick is (`new_tick`), how events fold into one (`fold`), and what closing one gives (`close_tick`). Folding
-    must not depend on the order of events inside a tick: that, and nothing else, makes the output independent of batch sizes and interleaving.
+    A subclass says what an empty tick is (`new_tick`), how events fold into one (`fold`), and what closing one gives
+    (`close_tick`). Folding must not depend on the order of events inside a tick: that, and nothing else, makes the
+    output independent of batch sizes and interleaving.
 
     Parameters
     ----------
@@ -68,8 +69,9 @@ class Stage(Generic[TickState]):
             timestamp = events[index].timestamp
             if timestamp > guard.newest_us and not guard.accepts(timestamp):
                 ahead_s = (timestamp - guard.newest_us) / 1e6
-                message = f"expected a timestamp near the newest of the topic, {guard.newest_us}, found one {ahead_s:.0f} s ahead"
-                refused.append(Refusal(index, _REFUSED_FUTURE, f"{message} - at `$.timestamp`"))
+                message = f"expected a timestamp near the newest of the topic, {guard.newest_us}"
+                message = f"{message}, found one {ahead_s:.0f} s ahead - at `$.timestamp`"
+                refused.append(Refusal(index, _REFUSED_FUTURE, message))
                 tick = -1
             else:
                 tick = timestamp // tick_us
@@ -140,7 +142,7 @@ class Stage(Generic[TickState]):
         return at_rest
 
     def must_speak(self, now_us: int, something: bool) -> bool:
-        """Whether a frame is due: ticks were closed, time has come on, or the silence has lasted half the idle time-out."""
+        """Whether a frame is due: there is something, time has come on, or it was silent for half `idle_ms`."""
         waited = now_us - self._said_at_us >= self.settings.timing.idle_us // 2 or self._said_at_us < 0
         if not (something or self.closed_us > self._said_us or waited):
             return False

@@ -22,7 +22,9 @@ _WORSE = np.array([1.0 if name.endswith(("slippage_bp", "spread_bp")) else -1.0 
 _FLOOR = 0.1
 _CLIP = 12.0
 #: Parts of each side as weights that sum to 1: bid, ask.
-_SIDES = np.array([[name.startswith(side) or name == "spread_bp" for name in _NAMES] for side in ("bid", "ask")], dtype=float)
+_SIDES = np.array(
+    [[name.startswith(side) or name == "spread_bp" for name in _NAMES] for side in ("bid", "ask")], dtype=float
+)
 _SIDES /= _SIDES.sum(axis=1, keepdims=True)
 #: What is looked at: the worse side and both sides, as they stand and on average.
 _VIEWS = ("side", "both", "side on average", "both on average")
@@ -33,15 +35,17 @@ _TREES_EVERY = 4
 
 
 class ThinBook(Detector):
-    """Depth within 5, 10, 25 and 50 bp, slope, slippage and spread against their own recent level; only thinner is worse.
+    """Depth near the mid, slope, slippage and spread against their own recent level; only thinner is worse.
 
-    Every quantity's logarithm has a guarded, exponentially weighted level. Its z-score, signed so that worse is positive, is
-    averaged over each side. Four views are taken: the worse side, and the better (both are thin), as they stand and as averages over some
-    seconds (a thinning that lasts stands out more than a flicker). Each view is read against its own level and spread, since one
-    side is often swept for a moment where both seldom are; the most unusual view is the score. River's half-space trees on the vector of z-scores
-    add a quarter of their surprise, when the book is thin at all.
+    The depth is that within 5, 10, 25 and 50 bp. Every quantity's logarithm has a guarded, exponentially weighted level. Its z-score, signed so that worse is
+    positive, is averaged over each side. Four views are taken: the worse side, and the better (both are thin), as they
+    stand and as averages over some seconds (a thinning that lasts stands out more than a flicker). Each view is read
+    against its own level and spread, since one side is often swept for a moment where both seldom are; the most unusual
+    view is the score. River's half-space trees on the vector of z-scores add a quarter of their surprise, when the book
+    is thin at all.
 
-    It fails where the snapshot is shallower than the bands (all bands then say the same), and during the first minutes of a new regime.
+    It fails where the snapshot is shallower than the bands (all bands then say the same), and during the first minutes
+    of a new regime.
 
     Parameters
     ----------
@@ -74,7 +78,9 @@ class ThinBook(Detector):
 
     name = "thin_book"
 
-    def __init__(self, seed: int = 0, half_life_s: float = 600.0, smooth_s: float = 10.0, grace_s: float = 60.0) -> None:
+    def __init__(
+        self, seed: int = 0, half_life_s: float = 600.0, smooth_s: float = 10.0, grace_s: float = 60.0
+    ) -> None:
         self.seed = seed
         self.half_life_s = half_life_s
         self.smooth_s = smooth_s
@@ -87,7 +93,9 @@ class ThinBook(Detector):
         self._time_s = -1.0
         self._seen_s = 0.0
         self._books = 0
-        self._scored: tuple[tuple[tuple[str, float], ...], tuple[NDArray[np.float64], NDArray[np.float64]]] | None = None
+        self._scored: tuple[tuple[tuple[str, float], ...], tuple[NDArray[np.float64], NDArray[np.float64]]] | None = (
+            None
+        )
 
     @property
     def ready(self) -> bool:
@@ -148,13 +156,18 @@ class ThinBook(Detector):
 
     def _unusual(self, views: list[float]) -> list[float]:
         """Deviations of each view above its level; 0 for a view that is not thin."""
-        return [max(level.z(value), 0.0) if value > 0.0 else 0.0 for level, value in zip(self._views, views, strict=True)]
+        return [
+            max(level.z(value), 0.0) if value > 0.0 else 0.0 for level, value in zip(self._views, views, strict=True)
+        ]
 
     def _smoothed(self, logs: NDArray[np.float64], time_s: float) -> NDArray[np.float64]:
         gap_s = min(max(time_s - self._time_s, 0.0), self.smooth_s) if self._time_s >= 0.0 else 0.0
         keep = math.exp(-gap_s / self.smooth_s)
         averages = keep * self._smooth + (1.0 - keep) * logs
-        return cast(NDArray[np.float64], np.where(np.isnan(self._smooth), logs, np.where(np.isnan(logs), self._smooth, averages)))
+        return cast(
+            NDArray[np.float64],
+            np.where(np.isnan(self._smooth), logs, np.where(np.isnan(logs), self._smooth, averages)),
+        )
 
     def _z_scores(self, x: Features) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Signed z-scores, worse positive, of the values as they stand and of their averages."""

@@ -20,10 +20,11 @@ class _Input:
 class Watermark:
     """The time up to which all active inputs are complete; it never goes back.
 
-    An input is *complete* to a time that whoever feeds it states: newest event minus lateness for a topic, closed ticks for a
-    stage upstream. It holds the others back until it is stated to be *at rest* (read to its end) for `idle_ms`, or is
-    not heard of for `source_timeout_ms`. When every input is at rest, all that was seen is complete. The first event after such
-    a silence makes every input wait its `idle_ms` again, so that a burst of input is taken together, whichever topic shows it first.
+    An input is *complete* to a time that whoever feeds it states: newest event minus lateness for a topic, closed ticks
+    for a stage upstream. It holds the others back until it is stated to be *at rest* (read to its end) for `idle_ms`,
+    or is not heard of for `source_timeout_ms`. When every input is at rest, all that was seen is complete. The first
+    event after such a silence makes every input wait its `idle_ms` again, so that a burst of input is taken together,
+    whichever topic shows it first.
 
     Times named `now_us` are the caller's clock (any monotonic microseconds); the others are event time.
 
@@ -54,7 +55,10 @@ class Watermark:
         self._all_at_rest = False
 
     def observe(self, name: str, complete_us: int, now_us: int, newest_us: int | None = None) -> None:
-        """State that everything of `name` before `complete_us` is there; its newest event is at `newest_us`, by default just before."""
+        """State that everything of `name` before `complete_us` is there.
+
+        Its newest event is at `newest_us`, by default just before.
+        """
         state = self._inputs[name]
         state.complete_us = max(state.complete_us, complete_us)
         state.heard_us = now_us
@@ -104,7 +108,8 @@ class Watermark:
 class ClockGuard:
     """Refuses events of one input that are further ahead of it than a clock can be wrong by accident.
 
-    When `future_patience` events in a row are that far ahead, it is the input that has moved (a market reopened), and they are taken again.
+    When `future_patience` events in a row are that far ahead, it is the input that has moved (a market reopened), and
+    they are taken again.
 
     Examples
     --------

@@ -81,9 +81,10 @@ class SlidingCounts:
 
 
 class ActivityWindows:
-    """Cancels, pressure, fills and notional of accounts over two windows of ticks at once: the hot path of the account stage.
+    """Cancels, pressure, fills and notional of accounts over two windows: the hot path of the account stage.
 
-    As `SlidingCounts`, but for the four counts of an account, in a short and a long window, without loops over their places.
+    As `SlidingCounts`, but for the four counts of an account, in a short and a long window, without loops over their
+    places.
 
     Parameters
     ----------

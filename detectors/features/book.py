@@ -20,16 +20,17 @@ def book_features(book: BookSnapshot, order_notional: float) -> Features:
     Returns
     -------
     Features
-        `{bid,ask}_depth_{5,10,25,50}bp` notional within the band; `{bid,ask}_slippage_bp` average price paid against mid by the order,
-        a book used up counting as its last level and twice the distance for the rest; `{bid,ask}_slope` notional per basis point over
-        the levels sent; `spread_bp`; `imbalance` in [-1, 1], bid over ask within 25 bp; `mid`.
+        `{bid,ask}_depth_{5,10,25,50}bp` notional within the band; `{bid,ask}_slippage_bp` average price paid against
+        mid by the order, a book used up counting as its last level and twice the distance for the rest;
+        `{bid,ask}_slope` notional per basis point over the levels sent; `spread_bp`; `imbalance` in [-1, 1], bid over
+        ask within 25 bp; `mid`.
 
     Examples
     --------
     >>> book = BookSnapshot(0, "X", bids=[(99.99, 10.0), (99.90, 10.0)], asks=[(100.01, 5.0), (100.20, 5.0)])
     >>> x = book_features(book, order_notional=1_000.0)
-    >>> round(x["spread_bp"], 2), round(x["bid_depth_5bp"], 1), round(x["ask_depth_5bp"], 2), round(x["ask_slippage_bp"], 2)
-    (2.0, 999.9, 500.05, 10.5)
+    >>> [round(x[name], 2) for name in ("spread_bp", "bid_depth_5bp", "ask_depth_5bp", "ask_slippage_bp")]
+    [2.0, 999.9, 500.05, 10.5]
     """
     bids, asks = book.bids, book.asks
     if bids and asks:
