@@ -93,7 +93,7 @@ class AccountWatch:
     def _busiest(self, account: str, rows: list[Activity]) -> str:
         """Where the account bursts: its busiest symbol.
 
-        A tick with less than a quarter of the last ten seconds' cancels says nothing new: the symbol found before stays.
+        A tick with less than a quarter of ten seconds' cancels says nothing new: the symbol found before stays.
         """
         row = max((row for row in rows if row.account == account), key=lambda row: (row.cancels, row.symbol))
         symbol = row.symbol

@@ -67,7 +67,9 @@ class CancelBurst(Detector):
     tick_s
         Length of a tick in seconds, > 0.
 
-    Notes ----- Features: `time_s`, `cancels_tick`, `cancels_1s`, `cancels_10s` (counts), `pressure_tick`,
+    Notes
+    -----
+    Features: `time_s`, `cancels_tick`, `cancels_1s`, `cancels_10s` (counts), `pressure_tick`,
     `pressure_1s`, `pressure_10s` (Kraken's units, 0 to 8 a cancel), `fills_tick`, `fills_1s`, `fills_10s` (trades it
     took part in); `crowd_1s`, `crowd_10s` the others' cancels over their usual number, 1 when not given.
 
@@ -82,7 +84,9 @@ class CancelBurst(Detector):
     >>> calm < 1 < 10 < wild
     True
 
-    References ---------- Bhatia, S. et al. (2020). MIDAS: Microcluster-based detector of anomalies in edge streams.
+    References
+    ----------
+    Bhatia, S. et al. (2020). MIDAS: Microcluster-based detector of anomalies in edge streams.
     AAAI; MIDAS-F: arXiv 2009.08452. Kraken, Spot trading rate limits (cost of cancels by order age).
     """
 

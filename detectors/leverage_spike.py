@@ -20,10 +20,11 @@ _LEARN_DEVIATIONS = 4.0
 class LeverageSpike(Detector):
     """How many raises of leverage a symbol sees, how large they are, and what stands near liquidation.
 
-    In 1, 10 and 60 s, numbers of raises, and sums of log2 leverage gained ("doublings"), are tested against negative binomials (Poisson
-    with the symbol's own forgetting, uncertain rate); the rise of the share of notional near liquidation over its level
-    adds its z-score at half a decade a deviation; river's half-space trees on the whole vector add up to a quarter of
-    their surprise. The sum is in decades, not yet a p-value. A tick is learned up to four deviations above expectation.
+    In 1, 10 and 60 s, numbers of raises, and sums of log2 leverage gained ("doublings"), are tested against negative
+    binomials (Poisson with the symbol's own forgetting, uncertain rate); the rise of the share of notional near
+    liquidation over its level adds its z-score at half a decade a deviation; river's half-space trees on the whole
+    vector add up to a quarter of their surprise. The sum is in decades, not yet a p-value. A tick is learned up to four
+    deviations above expectation.
 
     It fails on a rise over hours, which the rate follows, and knows nothing of accounts whose position was not sent.
 

@@ -55,7 +55,9 @@ class Lockstep(Detector):
     >>> lockstep.group({"time_s": 100.0} | ring)[:2]
     ('acct-0', 'acct-1')
 
-    References ---------- Bhatia, S. et al. (2020). MIDAS: Microcluster-based detector of anomalies in edge streams.
+    References
+    ----------
+    Bhatia, S. et al. (2020). MIDAS: Microcluster-based detector of anomalies in edge streams.
     AAAI (groups of similar edges).
     """
 

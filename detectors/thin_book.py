@@ -37,12 +37,12 @@ _TREES_EVERY = 4
 class ThinBook(Detector):
     """Depth near the mid, slope, slippage and spread against their own recent level; only thinner is worse.
 
-    The depth is that within 5, 10, 25 and 50 bp. Every quantity's logarithm has a guarded, exponentially weighted level. Its z-score, signed so that worse is
-    positive, is averaged over each side. Four views are taken: the worse side, and the better (both are thin), as they
-    stand and as averages over some seconds (a thinning that lasts stands out more than a flicker). Each view is read
-    against its own level and spread, since one side is often swept for a moment where both seldom are; the most unusual
-    view is the score. River's half-space trees on the vector of z-scores add a quarter of their surprise, when the book
-    is thin at all.
+    The depth is that within 5, 10, 25 and 50 bp. Every quantity's logarithm has a guarded, exponentially weighted
+    level. Its z-score, signed so that worse is positive, is averaged over each side. Four views are taken: the worse
+    side, and the better (both are thin), as they stand and as averages over some seconds (a thinning that lasts stands
+    out more than a flicker). Each view is read against its own level and spread, since one side is often swept for a
+    moment where both seldom are; the most unusual view is the score. River's half-space trees on the vector of z-scores
+    add a quarter of their surprise, when the book is thin at all.
 
     It fails where the snapshot is shallower than the bands (all bands then say the same), and during the first minutes
     of a new regime.

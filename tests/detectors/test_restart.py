@@ -74,7 +74,7 @@ def activity_taken(frames: Iterable[ActivityFrame]) -> list[tuple[int, tuple[Evi
 
 
 def market_activity(partition: int, lives: list[list[float]]) -> list[ActivityFrame]:
-    """What a market stage hands on to account partition 0 over its lives, each begun at the safe offsets of the last."""
+    """What a market stage hands on to account partition 0 in its lives, each begun at the safe offsets of the last."""
     log, frames, safe = the_log(), list[ActivityFrame](), dict[str, int]()
     for number, shares in enumerate([*lives, [1.0, 1.0, 1.0]]):
         stage = MarketStage(partition, log.partitions, SETTINGS, log.partition_of)
