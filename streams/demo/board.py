@@ -14,7 +14,7 @@ from streams.demo.scoring import GRACE_US, Found
 from streams.demo.watch import Latency, Watch
 from streams.summary import SEVERITY_STYLE, printable
 
-_MOST_ALERTS = 8
+_MOST_ALERTS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +107,8 @@ def _state(scene: Scene) -> RenderableType:
     grid.add_row(
         "events in", f"{watch.sent_per_s():,.0f}/s", "processed", f"{watch.processed_per_s():,.0f}/s, {behind:,} behind"
     )
-    shares = "   ".join(
-        f"{number}: {state.partitions} partitions, {state.events:,} events"
-        for number, state in enumerate(watch.workers, 1)
-    )
-    grid.add_row("event to alert", latency_text(watch.latency()), "workers", shares)
+    shares = " + ".join(f"{state.events:,}" for state in watch.workers)
+    grid.add_row("event to alert", latency_text(watch.latency()), "each worker", f"{shares} events")
     bar = ProgressBar(total=plan.duration_s, completed=min(scene.played_s, plan.duration_s), complete_style="blue")
     return Group(grid, bar)
 
@@ -157,8 +154,10 @@ def incident_state(found: Found, now_us: int | None) -> Text:
     """Tell how it stands with an incident at an event time."""
     incident, alert = found.incident, found.alert
     if alert is not None:
-        text = f"found after {found.time_to_detect_s:.1f} s by {alert.pattern} ({alert.severity})"
-        return Text(text, style="green")
+        rose = "" if found.worst == alert.severity else f", then {found.worst}"
+        return Text(
+            f"found after {found.time_to_detect_s:.1f} s by {alert.pattern}: {alert.severity}{rose}", style="green"
+        )
     if now_us is None or now_us < incident.start_us:
         return Text("to come", style="dim")
     if now_us < incident.end_us:

@@ -207,6 +207,7 @@ class _Demo:
             events=watch.sent,
             through_s=taken_s - began_s,
             settled_s=settled_s - began_s,
+            late=watch.late,
             latency=watch.latency(),
             start_us=self._plan.exchange().start_us,
         )

@@ -22,10 +22,11 @@ _ORDER: Mapping[Severity, int] = {"info": 0, "warning": 1, "critical": 2}
 
 
 class Found(NamedTuple):
-    """An incident, and the first alert that fits it; None: it was not found."""
+    """An incident, the first alert that fits it (None: it was not found), and the worst severity of those that fit."""
 
     incident: Incident
     alert: Alert | None
+    worst: Severity | None
 
     @property
     def time_to_detect_s(self) -> float | None:
@@ -67,7 +68,12 @@ def match(incidents: Sequence[Incident], alerts: Iterable[Alert]) -> list[Found]
         All revisions, in any order.
     """
     risen = risings(alerts)
-    return [Found(incident, next((alert for alert in risen if _fits(alert, incident)), None)) for incident in incidents]
+    found = []
+    for incident in incidents:
+        fitting = [alert for alert in risen if _fits(alert, incident)]
+        worst = max((alert.severity for alert in fitting), key=_ORDER.__getitem__, default=None)
+        found.append(Found(incident, fitting[0] if fitting else None, worst))
+    return found
 
 
 def false_alarms(incidents: Sequence[Incident], alerts: Iterable[Alert]) -> list[Alert]:

@@ -55,18 +55,18 @@ def worker_state(page: str) -> WorkerState:
     Examples
     --------
     >>> worker_state('squall_events_total{topic="trades"} 5.0\nsquall_assigned_partitions{stage="market"} 2.0\n')
-    WorkerState(partitions=2, events=5, lag_records=0)
+    WorkerState(partitions=2, events=5, late=0)
     """
-    partitions = events = lag = 0.0
+    partitions = events = late = 0.0
     for sample in (sample for family in text_string_to_metric_families(page) for sample in family.samples):
         match sample.name:
             case "squall_assigned_partitions" if sample.labels["stage"] == "market":
                 partitions = sample.value
-            case "squall_events" | "squall_events_total" if sample.labels["topic"] in EVENT_TYPES:
+            case "squall_events_total" if sample.labels["topic"] in EVENT_TYPES:
                 events += sample.value
-            case "squall_consumer_lag_records":
-                lag += sample.value
-    return WorkerState(int(partitions), int(events), int(lag))
+            case "squall_stage_outcomes_total" if sample.labels["outcome"] == "late":
+                late += sample.value
+    return WorkerState(int(partitions), int(events), int(late))
 
 
 class ProgressFile:

@@ -6,7 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from detectors.results import Alert
+from detectors.results import Alert, Severity
 from streams.demo.board import clock, latency_text
 from streams.demo.scoring import Found
 from streams.demo.watch import Latency
@@ -29,6 +29,8 @@ class Verdict:
         Events sent, and seconds from the first one sent until the workers had taken the last.
     settled_s
         Seconds from the first event sent until everything was committed and its alerts were read.
+    late
+        Events that came too late for their tick.
     latency
         Of alerts; None: there were none.
     start_us
@@ -41,6 +43,7 @@ class Verdict:
     events: int
     through_s: float
     settled_s: float
+    late: int
     latency: Latency | None
     start_us: int
 
@@ -59,8 +62,9 @@ class Verdict:
             "symbol",
             "start",
             "found by",
-            "severity",
             "after",
+            "first",
+            "worst",
             title="Planted against found",
             title_justify="left",
         )
@@ -68,11 +72,11 @@ class Verdict:
             incident, alert = one.incident, one.alert
             begins = self._clock(incident.start_us)
             if alert is None:
-                table.add_row(incident.id, incident.symbol, begins, Text("NOT FOUND", style="bold red"), "", "")
+                table.add_row(incident.id, incident.symbol, begins, Text("NOT FOUND", style="bold red"))
             else:
-                severity = Text(alert.severity, style=SEVERITY_STYLE[alert.severity])
                 after = f"{one.time_to_detect_s:.1f} s"
-                table.add_row(incident.id, incident.symbol, begins, alert.pattern, severity, after)
+                severities = (_severity_text(severity) for severity in (alert.severity, one.worst))
+                table.add_row(incident.id, incident.symbol, begins, alert.pattern, after, *severities)
         return table
 
     def _loud(self) -> list[Table]:
@@ -80,8 +84,12 @@ class Verdict:
             return []
         table = Table("time", "severity", "score", "what", title="False alarms", title_justify="left")
         for alert in self.false_alarms:
-            severity = Text(alert.severity, style=SEVERITY_STYLE[alert.severity])
-            table.add_row(self._clock(alert.timestamp), severity, f"{alert.score:.1f}", printable(alert.title))
+            table.add_row(
+                self._clock(alert.timestamp),
+                _severity_text(alert.severity),
+                f"{alert.score:.1f}",
+                printable(alert.title),
+            )
         return [table]
 
     def _facts(self) -> Table:
@@ -90,6 +98,7 @@ class Verdict:
         facts.add_row("events", f"{self.events:,} in {self.through_s:.1f} s: {per_s:,.0f}/s through broker and workers")
         facts.add_row("event to alert", latency_text(self.latency))
         facts.add_row("alerts", f"{self.alerts}, of them false above info: {len(self.false_alarms)}")
+        facts.add_row("late events", f"{self.late:,}")
         facts.add_row("settled", f"all committed after {self.settled_s:.1f} s")
         return facts
 
@@ -100,3 +109,7 @@ class Verdict:
 
     def _clock(self, time_us: int) -> str:
         return clock((time_us - self.start_us) / 1e6)
+
+
+def _severity_text(severity: Severity | None) -> Text:
+    return Text("") if severity is None else Text(severity, style=SEVERITY_STYLE[severity])

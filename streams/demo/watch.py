@@ -13,11 +13,11 @@ _RATE_WINDOW_S = 3.0
 
 
 class WorkerState(NamedTuple):
-    """What a worker says of itself: partitions of the market stage, events taken, records not taken yet."""
+    """What a worker says of itself: partitions of the market stage, events taken, events that came too late."""
 
     partitions: int
     events: int
-    lag_records: int
+    late: int
 
 
 class Latency(NamedTuple):
@@ -86,6 +86,11 @@ class Watch:
     def processed(self) -> int:
         """Events that the workers have taken."""
         return sum(state.events for state in self.workers)
+
+    @property
+    def late(self) -> int:
+        """Events that came too late for their tick."""
+        return sum(state.late for state in self.workers)
 
     def sent_per_s(self) -> float:
         """Events sent a second, lately."""
