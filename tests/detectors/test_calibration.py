@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import stats  # type: ignore[import-untyped]
 
 from detectors.calibration import PeaksOverThreshold, fit_generalized_pareto
 from detectors.errors import StateError

@@ -6,7 +6,7 @@ import random
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import stats  # type: ignore[import-untyped]
 
 from detectors.combination import cauchy_combination, several_at_once, truncated_product
 from detectors.gamma_poisson import MAX_SURPRISE, DecayedRate, surprise

@@ -42,7 +42,7 @@ def test_groups_are_the_connected_accounts_of_the_last_minute(history: list[tupl
     seconds: dict[str, set[int]] = {name: set() for name in ACCOUNTS}
     for gap_s, present in history:
         now_s += gap_s + 1
-        x = {name: 1.0 for name in present} | {"time_s": float(now_s)}
+        x = dict.fromkeys(present, 1.0) | {"time_s": float(now_s)}
         for name in present:
             seconds[name].add(now_s)
         groups = [sorted(group) for group in components(links_of(seconds, now_s, present)) if len(group) >= 3]
