@@ -121,6 +121,8 @@ class Correlator:
     def close_second(self, tick: int) -> list[Joint]:
         """Judge the entities that showed something new in a second; `tick` is its last."""
         found: list[Joint] = []
+        # Not from the first joint score on: that one may be the very incident to warn of.
+        self._scorer.begin(float(tick // self._ticks_a_second + 1))
         for entity in sorted(self._touched):
             recent = self._entities[entity]
             recent.expire(tick - WINDOWS_S[-1] * self._ticks_a_second)

@@ -64,10 +64,14 @@ class Scorer:
         self._counters["scored" if detector.ready and self._is_warm(time_s) else "warming"] += 1
         return verdict
 
-    def judge(self, score: float, time_s: float) -> Verdict | None:
-        """The verdict on a score, without learning it."""
+    def begin(self, time_s: float) -> None:
+        """The stream is listened to from now on, even if there is nothing to judge yet: its age counts from here."""
         if self._first_s < 0.0:
             self._first_s = time_s
+
+    def judge(self, score: float, time_s: float) -> Verdict | None:
+        """The verdict on a score, without learning it."""
+        self.begin(time_s)
         age_s = max(time_s - self._first_s, _LEAST_AGE_S)
         if age_s < self._warm_up_s or (p_value := self.pot.p_value(score)) >= 1.0:
             return None
