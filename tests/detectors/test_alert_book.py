@@ -46,7 +46,7 @@ def a_finding(
     )
 
 
-#: Microseconds since the turn before, and the findings of a turn: pattern, symbol, severity, how often a day, an account.
+#: Microseconds since the turn before, and the findings of a turn: pattern, symbol, severity, rarity, an account.
 turns = st.lists(
     st.tuples(
         st.integers(1, 130).map(lambda ticks: ticks * 100_000),
