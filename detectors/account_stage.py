@@ -71,11 +71,7 @@ class AccountStage(Stage[AccountTick]):
         if frame.ticks:
             self._last_tick[frame.source] = max(last, frame.ticks[-1][0])
         self._frames.read(offset)
-        if frame.at_rest:
-            self.watermark.arrive(frame.source, frame.closed_us, now_us)
-            self.watermark.rest(frame.source, now_us)
-        else:
-            self.watermark.observe(frame.source, frame.closed_us, now_us)
+        self.watermark.frame(frame.source, frame.closed_us, frame.at_rest, now_us)
 
     def poll(self, now_us: int) -> SignalFrame | None:
         """Close what the watermark allows, and say what came of it; None when there is nothing to say."""

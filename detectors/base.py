@@ -25,7 +25,7 @@ def count_of(x: Features, name: str) -> float:
     >>> [count_of({"n": n}, "n") for n in (3.0, -1.0, 1e308, float("nan"))], count_of({}, "n")
     ([3.0, 0.0, 1000000000000.0, 0.0], 0.0)
     """
-    value = x.get(name, 0.0)
+    value = float(x.get(name, 0.0))
     return value if 0.0 <= value <= LARGEST_COUNT else LARGEST_COUNT if value > 0.0 else 0.0
 
 

@@ -25,6 +25,8 @@ _PRIOR_EXPOSURE_S = 5.0
 _LEARN_DEVIATIONS = 4.0
 _HABIT_WEIGHT = 0.03
 _HABIT_FLOOR = 1.0
+#: A crowd busier than this is taken to be this busy.
+_LARGEST_CROWD = 1e6
 #: Mean life over half-life: 1 / ln 2.
 _MEAN_LIFE = 1.4426950408889634
 
@@ -159,7 +161,7 @@ class CancelBurst(Detector):
         for _, length_s, cancels_key, cost_key, fills_key in _WINDOWS:
             seconds = length_s or self.tick_s
             left = self._unexplained(x, cancels_key, fills_key, seconds, fade, exposure_s)
-            seconds *= max(1.0, x.get(_CROWD[cancels_key], 1.0))
+            seconds *= min(max(1.0, x.get(_CROWD[cancels_key], 1.0)), _LARGEST_CROWD)
             for label, key, unit, weight, total in (
                 ("cancels", cancels_key, "cancels", 1.0, self._cancels),
                 ("age-weighted cancel pressure", cost_key, "cost units", _COST_SHARE, self._cost),
@@ -177,7 +179,7 @@ class CancelBurst(Detector):
         )
 
     def _most_surprise(self, x: Features) -> float:
-        if count_of(x, "cancels_10s") < self.least_cancels:
+        if x.get("cancels_10s", 0.0) < self.least_cancels:
             return 0.0
         fade, exposure_s = self._fade(x.get("time_s", 0.0))
         exposure_s += _PRIOR_EXPOSURE_S
@@ -185,12 +187,12 @@ class CancelBurst(Detector):
         most = 0.0
         for _, length_s, cancels_key, cost_key, fills_key in _WINDOWS:
             seconds = length_s or self.tick_s
-            count = count_of(x, cancels_key)
-            cost = count_of(x, cost_key) * _COST_SHARE
+            count = x.get(cancels_key, 0.0)
+            cost = x.get(cost_key, 0.0) * _COST_SHARE
             burst = count > 1.0 and count * exposure_s > cancels_shape * seconds
             if burst or (cost > 1.0 and cost * exposure_s > cost_shape * seconds):
                 left = self._unexplained(x, cancels_key, fills_key, seconds, fade, exposure_s)
-                seconds *= max(1.0, x.get(_CROWD[cancels_key], 1.0))
+                seconds *= min(max(1.0, x.get(_CROWD[cancels_key], 1.0)), _LARGEST_CROWD)
                 most = max(
                     most,
                     surprise(count * left, cancels_shape, exposure_s, seconds),
@@ -202,8 +204,8 @@ class CancelBurst(Detector):
         self, x: Features, cancels_key: str, fills_key: str, seconds: float, fade: float, exposure_s: float
     ) -> float:
         """Share of the cancels in a window that more fills than usual do not explain."""
-        fills_shape, count = self._fills * fade + _PRIOR_COUNT, count_of(x, cancels_key)
-        extra_fills = count_of(x, fills_key) - fills_shape * seconds / exposure_s
+        fills_shape, count = self._fills * fade + _PRIOR_COUNT, x.get(cancels_key, 0.0)
+        extra_fills = x.get(fills_key, 0.0) - fills_shape * seconds / exposure_s
         if extra_fills <= 0.0 or count <= 0.0:
             return 1.0
         cancels_per_fill = (self._cancels * fade + _PRIOR_COUNT) / fills_shape

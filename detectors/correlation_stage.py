@@ -82,11 +82,7 @@ class CorrelationStage(Stage[CorrelationTick]):
         if frame.ticks:
             self._last_tick[frame.source] = max(last, frame.ticks[-1].tick)
         self._frames.read(offset)
-        if frame.at_rest:
-            self.watermark.arrive(frame.source, frame.closed_us, now_us)
-            self.watermark.rest(frame.source, now_us)
-        else:
-            self.watermark.observe(frame.source, frame.closed_us, now_us)
+        self.watermark.frame(frame.source, frame.closed_us, frame.at_rest, now_us)
 
     def poll(self, now_us: int) -> tuple[Alert, ...]:
         """Close what the watermark allows; the alerts that came of it, in order."""

@@ -5,6 +5,8 @@ import math
 _LOG_10 = math.log(10.0)
 #: Surprise is capped here: a p-value of 1e-300 ranks above all others and is still a number.
 MAX_SURPRISE = 300.0
+#: Above it the gamma function would overflow long after the surprise has reached its cap.
+_LARGEST_COUNT = 1e12
 
 
 def surprise(count: float, shape: float, exposure_s: float, window_s: float) -> float:
@@ -32,8 +34,10 @@ def surprise(count: float, shape: float, exposure_s: float, window_s: float) -> 
     >>> surprise(5, shape=1000.0, exposure_s=1000.0, window_s=10.0), surprise(1, 1.0, 1000.0, 0.1)
     (0.0, 0.0)
     """
-    if count <= 1.0 or count * exposure_s <= shape * window_s:
+    # Written so that a NaN, too, is no surprise.
+    if not (count > 1.0 and count * exposure_s > shape * window_s):
         return 0.0
+    count = min(count, _LARGEST_COUNT)
     success = window_s / (exposure_s + window_s)
     log_none = shape * math.log1p(-success)
     lgamma = math.lgamma

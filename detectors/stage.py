@@ -110,9 +110,9 @@ class Stage(Generic[TickState]):
         for topic in self.inputs:
             self.watermark.observe(topic, complete_us, 0)
 
-    def rest(self, topic: str, now_us: int) -> None:
-        """State that a topic partition has been read to its end."""
-        self.watermark.rest(topic, now_us)
+    def rest(self, topic: str, seen_us: int) -> None:
+        """State that a topic partition was read to its end when the broker last answered, at `seen_us`."""
+        self.watermark.rest(topic, seen_us)
 
     def safe_offset(self, topic: str) -> int | None:
         """Every record of `topic` below it is in a closed tick; None when nothing was read."""
@@ -142,8 +142,8 @@ class Stage(Generic[TickState]):
         return at_rest
 
     def must_speak(self, now_us: int, something: bool) -> bool:
-        """Whether a frame is due: there is something, time has come on, or it was silent for half `idle_ms`."""
-        waited = now_us - self._said_at_us >= self.settings.timing.idle_us // 2 or self._said_at_us < 0
+        """Whether a frame is due: there is something, time has come on, or it was silent for a quarter of `idle_ms`."""
+        waited = now_us - self._said_at_us >= self.settings.timing.idle_us // 4 or self._said_at_us < 0
         if not (something or self.closed_us > self._said_us or waited):
             return False
         self._said_us, self._said_at_us = self.closed_us, now_us

@@ -8,21 +8,33 @@ from detectors.config import Timing
 BEGINNING_US = -1
 
 
+#: Frames at rest in a row after which a source no longer holds: it speaks each quarter of the idle time-out, the first
+#: time perhaps at once, so that they span at least one idle time-out of its own clock, however late they are read.
+RESTS_ENOUGH = 6
+
+
 class _Input:
-    __slots__ = ("complete_us", "heard_us", "resting_since_us")
+    __slots__ = ("complete_us", "heard_us", "rested_until_us", "resting_since_us", "rests")
 
     def __init__(self) -> None:
         self.complete_us = BEGINNING_US
         self.heard_us: int | None = None
+        self.wake()
+
+    def wake(self) -> None:
         self.resting_since_us: int | None = None
+        self.rested_until_us = 0
+        self.rests = 0
 
 
 class Watermark:
     """The time up to which all active inputs are complete; it never goes back.
 
     An input is *complete* to a time that whoever feeds it states: newest event minus lateness for a topic, closed ticks
-    for a stage upstream. It holds the others back until it is stated to be *at rest* (read to its end) for `idle_ms`,
-    or is not heard of for `source_timeout_ms`. When every input is at rest, all that was seen is complete. The first
+    for a stage upstream. It holds the others back until it is *at rest*, or is not heard of for `source_timeout_ms`. A
+    topic is at rest when the broker's answers over `idle_ms` said that it was read to its end; a stage upstream, when
+    it said so itself for as long. How late that is heard does not count, for a reader that has fallen behind must not
+    take its own slowness for silence. When every input is at rest, all that was seen is complete. The first
     event after such a silence makes every input wait its `idle_ms` again, so that a burst of input is taken together,
     whichever topic shows it first.
 
@@ -66,22 +78,28 @@ class Watermark:
         if self._all_at_rest:
             self._all_at_rest = False
             for other in self._inputs.values():
-                other.resting_since_us = None
+                other.wake()
                 other.heard_us = now_us
-        state.resting_since_us = None
+        state.wake()
 
-    def arrive(self, name: str, complete_us: int, now_us: int) -> None:
-        """State how far `name` is complete, without waking the others: it says so while it is at rest."""
+    def rest(self, name: str, seen_us: int) -> None:
+        """State that `name` was read to its end when the broker last answered, at `seen_us` of the caller's clock."""
         state = self._inputs[name]
+        state.heard_us = max(state.heard_us or 0, seen_us)
+        if state.resting_since_us is None:
+            state.resting_since_us = seen_us
+        state.rested_until_us = max(state.rested_until_us, seen_us)
+
+    def frame(self, name: str, complete_us: int, at_rest: bool, now_us: int) -> None:  # noqa: FBT001 - a field of frames
+        """Take note of how far a stage upstream has come, and whether it says that it is at rest."""
+        state = self._inputs[name]
+        if not at_rest:
+            self.observe(name, complete_us, now_us)
+            return
         if complete_us > state.complete_us:
             self.observe(name, complete_us, now_us)
-
-    def rest(self, name: str, now_us: int) -> None:
-        """State that `name` has been read to its end and has nothing more for now."""
-        state = self._inputs[name]
         state.heard_us = now_us
-        if state.resting_since_us is None:
-            state.resting_since_us = now_us
+        state.rests += 1
 
     def at_rest(self, now_us: int) -> bool:
         """Whether no input is active any more."""
@@ -102,7 +120,10 @@ class Watermark:
             state.heard_us = now_us
         if now_us - state.heard_us >= self.timing.source_timeout_ms * 1_000:
             return False
-        return state.resting_since_us is None or now_us - state.resting_since_us < self.timing.idle_us
+        if state.rests >= RESTS_ENOUGH:
+            return False
+        since_us = state.resting_since_us
+        return since_us is None or state.rested_until_us - since_us < self.timing.idle_us
 
 
 class ClockGuard:

@@ -40,11 +40,12 @@ class FetchLimits:
 class InputEnd(NamedTuple):
     """How far a partition could be read: `start` while nothing was read of it, and `end` of what the broker has.
 
-    Both are None when not known, or not known any more.
+    Both are None when not known, or not known any more. `seen_us` is when the broker said so, on the monotonic clock.
     """
 
     start: int | None
     end: int | None
+    seen_us: int = 0
 
 
 class BatchThread(driver.AIOKafkaConsumerThread):
@@ -142,10 +143,15 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         if consumer is None or not consumer._subscription.is_assigned(key):
             return InputEnd(None, None)
         state = consumer._subscription.subscription.assignment.state_value(key)
-        if state is None or time.time() * 1_000 - (state.timestamp or 0) > _STALE_MS:
+        if state is None:
+            return InputEnd(None, None)
+        # What the end was and when it was seen are set one after the other in another thread: the older time is safe.
+        age_ms = time.time() * 1_000 - (state.timestamp or 0)
+        seen_us = int(time.monotonic() * 1e6 - age_ms * 1_000)
+        if age_ms > _STALE_MS:
             return InputEnd(None, None)
         position = state.position if state.has_valid_position else None
-        return InputEnd(None if key in self._touched else position, state.highwater)
+        return InputEnd(None if key in self._touched else position, state.highwater, seen_us)
 
 
 def _as_it_came(_tp: object, record: object) -> object:

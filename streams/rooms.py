@@ -180,7 +180,7 @@ class Room:
             self._metrics.add_outcomes(self.name, stage.counters, desk.shown)
             self._metrics.open_ticks.labels(self.name, str(partition)).set(stage.open_ticks)
             for topic in self.topics:
-                start, end = self._input_end(TP(topic, partition))
+                start, end, _ = self._input_end(TP(topic, partition))
                 position = desk.station.position(topic)
                 read_to = start if position is None else position
                 if end is not None and read_to is not None:

@@ -39,8 +39,8 @@ class EventStage(Stage, Protocol):
         """Take events; `Refusal.element` is an index into them."""
         ...
 
-    def rest(self, topic: str, now_us: int) -> None:
-        """State that this input is read to its end."""
+    def rest(self, topic: str, seen_us: int) -> None:
+        """State that this input was read to its end when the broker last answered."""
         ...
 
 
@@ -72,8 +72,8 @@ class Intake(Protocol):
         """Decode and push; gives the offset of every event taken, and what was refused."""
         ...
 
-    def rest(self, now_us: int) -> None:
-        """The input is read to its end."""
+    def rest(self, seen_us: int) -> None:
+        """The input was read to its end when the broker last answered."""
         ...
 
 
@@ -95,9 +95,9 @@ class EventIntake:
             return decoded.offsets, decoded.refused + locate_refusals(refusals, batch.values, batch.offsets, decoded)
         return decoded.offsets, decoded.refused
 
-    def rest(self, now_us: int) -> None:
+    def rest(self, seen_us: int) -> None:
         """State it to the stage."""
-        self._stage.rest(self._topic, now_us)
+        self._stage.rest(self._topic, seen_us)
 
 
 class FrameIntake(Generic[Frame]):
@@ -123,7 +123,7 @@ class FrameIntake(Generic[Frame]):
                 taken.append(offset)
         return taken, refused
 
-    def rest(self, now_us: int) -> None:
+    def rest(self, seen_us: int) -> None:
         """Frames carry it."""
 
 
@@ -190,20 +190,21 @@ class Station:
             self._last_event_offset[batch.topic] = event_offsets[-1]
         return Taken(len(batch.offsets), len(event_offsets), refused)
 
-    def poll(self, ends: Mapping[str, tuple[int | None, int | None]], now_us: int) -> list[OutgoingRecord]:
+    def poll(self, ends: Mapping[str, tuple[int | None, int | None, int]], now_us: int) -> list[OutgoingRecord]:
         """Tell the stage which inputs are read to their end, and let it close what can be closed.
 
         Parameters
         ----------
         ends
-            Per input topic, where reading starts if nothing was read yet, and the end of what the broker has.
+            Per input topic, where reading starts if nothing was read yet, the end of what the broker has, and when the
+            broker said so (on the clock of `now_us`).
         now_us
             The shell's monotonic clock, in microseconds.
         """
-        for topic, (start, end) in ends.items():
+        for topic, (start, end, seen_us) in ends.items():
             position = self._next_offset.get(topic, start)
             if end is not None and position is not None and position >= end:
-                self._intakes[topic].rest(now_us)
+                self._intakes[topic].rest(seen_us)
         return list(self._to_records(self.stage.poll(now_us)))
 
     def resting_topics(self) -> list[str]:

@@ -30,7 +30,7 @@ class Worker:
     """A worker process; killed when the block is left."""
 
     def __init__(self, broker: str, *fault: str) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         self._start(["-m", "tests.streams.counting_worker", broker, str(self.port), *fault])
 
     def _start(self, arguments: Sequence[str], **environment: str) -> None:
@@ -75,7 +75,7 @@ class FaustWorker(Worker):
     """A worker that Faust's own command started, with the real stages."""
 
     def __init__(self, broker: str) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         self._start(
             ["-m", "faust", "-A", "streams.app", "worker", "--loglevel", "warn"],
             SQUALL_BROKER=broker,
@@ -84,7 +84,7 @@ class FaustWorker(Worker):
         )
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe_socket:
         probe_socket.bind(("127.0.0.1", 0))
         return int(probe_socket.getsockname()[1])

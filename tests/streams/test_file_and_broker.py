@@ -1,0 +1,89 @@
+"""The same recording through files and through a broker gives the same alerts, byte for byte."""
+
+import os
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from streams.broker import EMBEDDED_SESSION_TIMEOUT_S, Broker
+from streams.topics import ensure_topics
+from tests.streams.worker_bench import ROOT, Worker, free_port, reading, until
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.slow]
+
+DATA = ROOT.parent / "shared" / "data"
+BITSTAMP = DATA / "bitstamp-btcusd-2015-05-01-first-3h.ndjson.gz"
+BINANCE = DATA / "binance-btcusd-perp-2024-08-09.ndjson.gz"
+#: A budget wide enough for quiet hours to give alerts to compare.
+WIDE = {"SQUALL_ALERTS__INFO_PER_DAY": "20000", "SQUALL_ALERTS__FALSE_ALARMS_PER_DAY": "300"}
+
+
+class RealWorker(Worker):
+    """`squall worker` as a user starts it."""
+
+    def __init__(self, broker: str) -> None:
+        self.port = free_port()
+        self._start(
+            ["-m", "streams", "worker", "--broker", broker, "--web-port", str(self.port)],
+            SQUALL_WORKER__SESSION_TIMEOUT_S=str(EMBEDDED_SESSION_TIMEOUT_S),
+            **WIDE,
+        )
+
+
+def squall(*arguments: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "streams", *arguments],
+        cwd=ROOT,
+        env=os.environ | WIDE,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def alerts_of_file(recording: Path, out: Path) -> list[bytes]:
+    squall("replay", str(recording), "--out", str(out))
+    return (out / "alerts.ndjson").read_bytes().splitlines()
+
+
+async def alerts_of_broker(broker: Broker, recording: Path, workers: int, enough: int) -> list[bytes]:
+    """Start workers, let them share the partitions, then produce the recording as fast as it goes."""
+    await ensure_topics(broker.url, 4)
+    with ExitStack() as stack:
+        started = [stack.enter_context(RealWorker(broker.url)) for _ in range(workers)]
+        for worker in started:
+            await worker.ready()
+        squall("produce", str(recording), "--broker", broker.url)
+        async with reading(broker.url, "alerts") as alerts:
+
+            async def all_there() -> bool:
+                return len(await alerts.read()) >= enough
+
+            await until(all_there, 60.0)
+            return [record.value for record in await alerts.read()]
+
+
+@pytest.mark.parametrize(("recording", "workers"), [(BITSTAMP, 1), (BITSTAMP, 2), (BINANCE, 2)], ids=str)
+async def test_a_recording_gives_the_same_alerts_from_a_file_and_from_a_broker(
+    own_broker: Broker, recording: Path, workers: int, tmp_path: Path
+) -> None:
+    if not recording.exists():
+        pytest.skip(f"the recording {recording.name} is not on this machine")
+    expected = alerts_of_file(recording, tmp_path / "out")
+    assert expected
+    assert await alerts_of_broker(own_broker, recording, workers, len(expected)) == expected
+
+
+async def test_three_quiet_hours_raise_at_most_two_alerts_above_info(tmp_path: Path) -> None:
+    if not BITSTAMP.exists():
+        pytest.skip(f"the recording {BITSTAMP.name} is not on this machine")
+    done = subprocess.run(
+        [sys.executable, "-m", "streams", "replay", str(BITSTAMP), "--out", str(tmp_path)], cwd=ROOT, check=False
+    )
+    assert done.returncode == 0
+    alerts = (tmp_path / "alerts.ndjson").read_bytes()
+    assert alerts.count(b'"status":"open"') - alerts.count(b'"severity":"info"') <= 2
