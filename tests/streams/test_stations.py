@@ -65,8 +65,8 @@ def test_a_tail_of_refused_records_holds_nothing_back() -> None:
     station.take(batch([trade(2)], first=2), now_us=0)
     assert station.safe_offsets() == {}
     station.take(batch([b"{"], first=3), now_us=0)
-    station.poll({"trades": (None, 4)}, now_us=0)
-    station.poll({"trades": (None, 4)}, now_us=0)
+    station.poll({"trades": (None, 4, 0)}, now_us=0)
+    station.poll({"trades": (None, 4, 0)}, now_us=0)
     assert station.safe_offsets() == {"trades": 4}
 
 
@@ -92,16 +92,16 @@ def test_an_input_of_which_nothing_was_read_rests_only_at_a_known_end(
     end: tuple[int | None, int | None], rests: bool
 ) -> None:
     stage, station = make()
-    station.poll({"cancels": end}, now_us=0)
+    station.poll({"cancels": (*end, 0)}, now_us=0)
     assert ("cancels" in stage.resting) is rests
 
 
 def test_an_input_read_to_its_end_rests_until_more_is_there() -> None:
     stage, station = make()
     station.take(batch([trade(0)]), now_us=0)
-    station.poll({"trades": (None, 2)}, now_us=0)
+    station.poll({"trades": (None, 2, 0)}, now_us=0)
     assert not stage.resting
-    station.poll({"trades": (None, 1)}, now_us=0)
+    station.poll({"trades": (None, 1, 0)}, now_us=0)
     assert stage.resting == {"trades"}
 
 
