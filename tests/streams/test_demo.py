@@ -91,7 +91,7 @@ def test_a_short_demo_takes_every_event_and_its_status_says_whether_all_was_foun
     status = demo.ended(100.0)
     said = demo.said()
     assert "\x1b" not in said
-    assert re.search(r"late events +0\n", said), said
+    assert re.search(r"late events +0 *\n", said), said
     counted = re.search(r"events +([\d,]+) in", said)
     assert counted is not None, said
     assert int(counted[1].replace(",", "")) > 20_000
