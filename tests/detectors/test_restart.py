@@ -11,7 +11,7 @@ from detectors.account_stage import AccountStage
 from detectors.market_stage import MarketStage
 from detectors.results import Activity, ActivityFrame, Evidence, LeverageMove, SignalFrame
 from tests.detectors.workers import Workers
-from tests.helpers import Flow, Log, quick_settings
+from tests.helpers import Flow, Log, at_us, quick_settings
 
 SETTINGS = quick_settings()
 TICK_US = SETTINGS.timing.tick_us
@@ -83,8 +83,9 @@ def market_activity(partition: int, lives: list[list[float]]) -> list[ActivityFr
             end = begin + round(share * (len(events) - begin))
             if begin < end:
                 stage.push(topic, range(begin, end), events[begin:end], 0)
-        stage.rest("tickers", 0)
-        stage.rest("liquidations", 0)
+        for seen_us in (0, SETTINGS.timing.idle_us):
+            stage.rest("tickers", seen_us)
+            stage.rest("liquidations", seen_us)
         output = stage.flush() if number == len(lives) else stage.poll(SETTINGS.timing.idle_us)
         frames += [output.activity[0]] if output is not None else []
         safe |= {topic: offset for topic in stage.inputs if (offset := stage.safe_offset(topic)) is not None}
@@ -125,7 +126,7 @@ def account_moves(lives: list[list[float]]) -> list[SignalFrame]:
         if begin < end:
             stage.push("leverage", range(begin, end), events[begin:end], 0)
         for source in range(log.partitions):
-            stage.push_frame(ActivityFrame(f"market/{source}", 0, True, ()), 0, 0)
+            stage.push_frame(ActivityFrame(f"market/{source}", 2 * at_us(0.0), False, ()), 0, 0)
         frame = stage.flush() if number == len(lives) else stage.poll(SETTINGS.timing.idle_us)
         frames += [frame] if frame is not None else []
         begin = stage.safe_offset("leverage") or begin

@@ -30,6 +30,7 @@ def a_market(settings: CoreSettings | None = None, partitions: int = 1) -> Marke
     for topic in stage.inputs:
         if topic != "cancels":
             stage.rest(topic, 0)
+            stage.rest(topic, IDLE_US)
     return stage
 
 
@@ -86,11 +87,13 @@ def test_an_input_that_says_nothing_holds_the_others_until_it_rests(kind: str) -
     for topic in stage.inputs:
         if topic not in ("cancels", kind):
             stage.rest(topic, 0)
+            stage.rest(topic, IDLE_US)
     stage.push("cancels", [0, 1], [a_cancel(SECOND_US), a_cancel(100 * SECOND_US)], IDLE_US)
     assert stage.safe_offset("cancels") == 0
     stage.poll(IDLE_US)
     assert stage.safe_offset("cancels") == 0
     stage.rest(kind, IDLE_US)
+    stage.rest(kind, 2 * IDLE_US)
     stage.poll(2 * IDLE_US)
     assert stage.safe_offset("cancels") == 1
 

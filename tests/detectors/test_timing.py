@@ -6,14 +6,14 @@ from hypothesis import strategies as st
 
 from detectors.config import Timing
 from detectors.ledger import InputLedger
-from detectors.timing import BEGINNING_US, ClockGuard, Watermark
+from detectors.timing import BEGINNING_US, RESTS_ENOUGH, ClockGuard, Watermark
 
 NAMES = ("trades", "cancels", "books")
 TIMING = Timing(tick_ms=100, lateness_ms=200, idle_ms=1_000, source_timeout_ms=5_000)
 
 steps = st.lists(
     st.tuples(
-        st.sampled_from(["observe", "arrive", "rest", "value"]),
+        st.sampled_from(["observe", "frame", "frame at rest", "rest", "value"]),
         st.sampled_from(NAMES),
         st.integers(0, 10_000_000),
         st.integers(0, 2_000_000),
@@ -29,8 +29,8 @@ def test_the_watermark_never_goes_back(steps: list[tuple[str, str, int, int]]) -
         now_us += passed_us
         if what == "observe":
             mark.observe(name, complete_us, now_us)
-        elif what == "arrive":
-            mark.arrive(name, complete_us, now_us)
+        elif what.startswith("frame"):
+            mark.frame(name, complete_us, what.endswith("at rest"), now_us)
         elif what == "rest":
             mark.rest(name, now_us)
         value = mark.value(now_us)
@@ -63,11 +63,39 @@ def a_mark(**complete_us: int) -> Watermark:
     return mark
 
 
-def test_an_input_at_rest_holds_the_others_until_the_idle_time_out() -> None:
+def rest_all(mark: Watermark, *seen_us: int, but: str = "") -> None:
+    """Inputs are said to have been at their end at each of these times."""
+    for time_us in seen_us:
+        for name in NAMES:
+            if name != but:
+                mark.rest(name, time_us)
+
+
+def test_an_input_holds_the_others_until_it_was_seen_at_its_end_for_the_idle_time_out() -> None:
     mark = a_mark(trades=9_000_000, cancels=8_000_000, books=1_000_000)
-    mark.rest("books", now_us=0)
+    mark.rest("books", 0)
+    mark.rest("books", 999_999)
     assert mark.value(now_us=999_999) == 1_000_000
+    mark.rest("books", 1_000_000)
     assert mark.value(now_us=1_000_000) == 8_000_000
+
+
+def test_a_slow_reader_does_not_take_its_own_slowness_for_silence() -> None:
+    mark = a_mark(trades=9_000_000, cancels=8_000_000, books=1_000_000)
+    mark.rest("books", 0)
+    assert mark.value(now_us=4_999_999) == 1_000_000
+
+
+def test_a_stage_upstream_holds_the_others_until_it_has_said_often_enough_that_it_is_at_rest() -> None:
+    mark = a_mark(trades=9_000_000, cancels=8_000_000, books=1_000_000)
+    for _ in range(RESTS_ENOUGH - 1):
+        mark.frame("books", 1_000_000, True, now_us=0)
+    assert mark.value(now_us=0) == 1_000_000
+    mark.frame("books", 1_000_000, True, now_us=0)
+    assert mark.value(now_us=0) == 8_000_000
+    mark.frame("books", 8_500_000, False, now_us=0)
+    mark.observe("cancels", 9_000_000, now_us=0)
+    assert mark.value(now_us=0) == 8_500_000
 
 
 def test_an_input_that_was_never_said_to_be_at_rest_holds_the_others_until_it_times_out() -> None:
@@ -82,36 +110,35 @@ def test_an_input_that_was_never_said_to_be_at_rest_holds_the_others_until_it_ti
 def test_when_every_input_is_at_rest_all_that_was_seen_is_complete() -> None:
     mark = Watermark(NAMES, TIMING)
     mark.observe("trades", 6_800_000, now_us=0, newest_us=7_000_000)
-    for name in NAMES:
-        mark.rest(name, now_us=0)
+    rest_all(mark, 0, 999_999)
     assert not mark.at_rest(now_us=999_999)
+    rest_all(mark, 1_000_000)
     assert mark.at_rest(now_us=1_000_000)
     assert mark.value(now_us=1_000_000) >= 7_000_001
 
 
 def test_when_every_stage_upstream_is_at_rest_time_stays_within_the_tick_they_have_come_to() -> None:
     mark = a_mark(trades=7_000_000, cancels=7_000_000, books=6_000_000)
-    for name in NAMES:
-        mark.rest(name, now_us=0)
-    assert mark.value(now_us=1_000_000) // TIMING.tick_us * TIMING.tick_us == 7_000_000
+    for name in NAMES * RESTS_ENOUGH:
+        mark.frame(name, 6_000_000, True, now_us=0)
+    assert mark.at_rest(now_us=0)
+    assert mark.value(now_us=0) // TIMING.tick_us * TIMING.tick_us == 7_000_000
 
 
 def test_the_first_event_after_a_silence_makes_every_input_wait_again() -> None:
     mark = a_mark(trades=5_000_000, cancels=5_000_000, books=5_000_000)
-    for name in NAMES:
-        mark.rest(name, now_us=0)
+    rest_all(mark, 0, 1_000_000)
     reached = mark.value(now_us=1_000_000)
     mark.observe("books", 60_000_000, now_us=2_000_000)
-    for name in ("trades", "cancels"):
-        mark.rest(name, now_us=2_000_000)
+    rest_all(mark, 2_000_000, 2_999_999, but="books")
     assert mark.value(now_us=2_999_999) == reached
+    rest_all(mark, 3_000_000, but="books")
     assert mark.value(now_us=3_000_000) == 60_000_000
 
 
 def test_without_any_input_there_is_no_time() -> None:
     mark = Watermark(NAMES, TIMING)
-    for name in NAMES:
-        mark.rest(name, now_us=0)
+    rest_all(mark, 0, 10_000_000)
     assert mark.value(now_us=10_000_000) == BEGINNING_US
 
 

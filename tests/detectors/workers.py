@@ -79,10 +79,11 @@ class Workers:
             Chance that the idle time-out passes between two reads.
         """
         topics = self.inputs()
-        for place in topics:
-            if not self.left(*place):
-                self.take(*place)
-        self.now_us += self.settings.timing.idle_us
+        for _ in range(2):
+            for place in topics:
+                if not self.left(*place):
+                    self.take(*place)
+            self.now_us += self.settings.timing.idle_us
         while any(self.left(*place) for place in topics):
             # For a while, some inputs run ahead of all others.
             favoured = self.chance.sample(topics, self.chance.randint(1, len(topics)))
