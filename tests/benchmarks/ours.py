@@ -16,6 +16,8 @@ from tests.benchmarks.processes import cpu_s, free_port, start
 _LOOK_EVERY_S = 0.2
 #: Topics that are silent hold ticks open for a second: this much later everything has been worked through.
 _TAIL_S = 3.0
+#: A worker without work still asks the broker for some: so long is measured what that costs.
+_IDLE_S = 1.5
 _RECORDS = re.compile(r'^squall_records_total\{topic="([a-z-]+)"\} (\S+)$', re.MULTILINE)
 
 
@@ -92,10 +94,15 @@ def measure(broker: str, group: str, events: int, cores: set[int]) -> dict[str, 
             last = worker.look()
             first = first if first.events else last
         time.sleep(_TAIL_S)
-        tail_s = worker.look().cpu_s - last.cpu_s
+        done = worker.look()
+        time.sleep(_IDLE_S)
+        idle = worker.look()
+    idle_share = (idle.cpu_s - done.cpu_s) / (idle.at_s - done.at_s)
+    tail_s = max(done.cpu_s - last.cpu_s - idle_share * (done.at_s - last.at_s), 0.0)
     return {
         "events": events - first.events,
         "wall_s": last.at_s - first.at_s + tail_s,
         "cpu_s": last.cpu_s - first.cpu_s + tail_s,
         "tail_s": tail_s,
+        "idle_cpu_share": idle_share,
     }

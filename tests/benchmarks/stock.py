@@ -105,10 +105,10 @@ class StockApp(faust.App):
     async def poll(self) -> None:
         """Let every stage close what it can, and send what came of it."""
         for station in (*self.markets, *self.accounts, self.correlation):
-            ends: dict[str, tuple[int | None, int | None]] = {}
+            ends: dict[str, tuple[int | None, int | None, int]] = {}
             for topic in station.resting_topics():
                 tp = TP(topic, station.partition)
-                ends[topic] = (self.positions.get(tp, 0), cast("Any", self.consumer).highwater(tp))
+                ends[topic] = (self.positions.get(tp, 0), cast("Any", self.consumer).highwater(tp), now_us())
             for record in station.poll(ends, now_us()):
                 await self.producer.send(
                     record.topic, record.key, record.value, record.partition, None, cast("Any", record.headers)

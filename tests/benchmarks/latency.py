@@ -1,0 +1,84 @@
+"""Latency: from the moment the last event that an alert needs was due, to the alert's record in a consumer's hands."""
+
+import asyncio
+import multiprocessing
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import uvloop
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from streams.codecs import decode_alert
+from streams.topics import ALERTS, bootstrap_servers
+from tests.benchmarks.backlog import Item, loaded_broker
+from tests.benchmarks.ours import working
+from tests.benchmarks.pacing import Pace, burst_symbols, pace
+from tests.benchmarks.processes import Cores
+
+#: More alerts than an exchange ever wants: they must end before the next burst on their symbol, and say every change.
+SETTINGS = {
+    "SQUALL_CALIBRATION__WARM_UP": "20",
+    "SQUALL_CALIBRATION__WARM_UP_S": "5",
+    "SQUALL_ALERTS__INFO_PER_DAY": "10000",
+    "SQUALL_ALERTS__RESOLVE_AFTER_S": "2",
+    "SQUALL_ALERTS__UPDATE_EVERY_S": "0",
+}
+#: A symbol's rate of cancels is not believed for half a minute, its scores for some seconds more.
+_WARM_UP_S = 42.0
+_PREPARE_S = 3.0
+#: After the end, for what is still under way.
+_GRACE_S = 4.0
+
+
+def measure(items: Sequence[Item], events_per_s: float, seconds: float, cores: Cores) -> dict[str, Any]:
+    """Offer events at a rate for `seconds` after a warm-up; quantiles of the alerts' latencies, in milliseconds."""
+    with loaded_broker([]) as broker, working(broker, "latency", cores.measured, **SETTINGS) as worker:
+        worker.wait_until_ready()
+        path = Pace(items, events_per_s, time.time_ns() // 1_000 + round(_PREPARE_S * 1e6))
+        whole_s = _WARM_UP_S + seconds
+        context = multiprocessing.get_context("fork")
+        with context.Pool(1) as pool:
+            paced = pool.apply_async(pace, (broker, path, burst_symbols(items), _WARM_UP_S, whole_s))
+            end_s = (path.start_us + round(whole_s * 1e6)) / 1e6
+            arrivals = uvloop.run(_arrivals(broker, end_s + _GRACE_S))
+            done = paced.get(timeout=60)
+        behind = done.events - worker.look().events
+    begin_us = path.start_us + round(_WARM_UP_S * 1e6)
+    latencies_ms = sorted(
+        (arrived_us - path.newest_before(closed_us)) / 1e3 for arrived_us, closed_us in arrivals if closed_us > begin_us
+    )
+    if not latencies_ms:
+        raise RuntimeError("expected alerts for the bursts that were planted, found none")
+    return {
+        "alerts": len(latencies_ms),
+        "offered_events_per_s": round(done.events / done.seconds),
+        "behind_at_end_events": behind,
+        "producer_most_late_ms": round(done.most_late_ms, 1),
+        "producer_cpu_share": round(done.cpu_s / done.seconds, 3),
+        **{name: round(_quantile(latencies_ms, share), 1) for name, share in (("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999))},
+    }
+
+
+async def _arrivals(broker: str, until_s: float) -> list[tuple[int, int]]:
+    """When each alert that opened or changed arrived, and the end of the tick that made it."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers(broker), fetch_max_wait_ms=5)
+    await consumer.start()
+    found: list[tuple[int, int]] = []
+    try:
+        place = TopicPartition(ALERTS, 0)
+        consumer.assign([place])
+        await consumer.seek_to_beginning(place)
+        while time.time() < until_s:
+            fetched = await consumer.getmany(timeout_ms=200)
+            arrived_us = time.time_ns() // 1_000
+            for records in fetched.values():
+                alerts = (decode_alert(record.value) for record in records)
+                found += [(arrived_us, alert.timestamp) for alert in alerts if alert.status != "resolved"]
+    finally:
+        await consumer.stop()
+    return found
+
+
+def _quantile(ordered: Sequence[float], share: float) -> float:
+    return ordered[min(int(share * len(ordered)), len(ordered) - 1)]

@@ -1,0 +1,159 @@
+"""A producer that keeps a pace whatever the others do, with the time of day as event time, and bursts planted on the way."""
+
+import asyncio
+import bisect
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import uvloop
+from aiokafka import AIOKafkaProducer
+
+from detectors.events import Cancel
+from streams.codecs import encode_event
+from streams.topics import bootstrap_servers, partition_of
+from tests.benchmarks.backlog import PARTITIONS, Item, density_per_s
+
+#: Events due within a slot are sent together at its end.
+SLOT_US = 5_000
+BURST_CANCELS = 100
+#: Symbols of the bursts.
+_BURST_SYMBOLS = 150
+#: A burst for each symbol in so many seconds: the alert before is over by then.
+BURST_ROUND_S = 15.0
+_CALM_PER_S = 4
+
+Place = tuple[str, int]
+
+
+class Form(NamedTuple):
+    """An event of a loop: where it goes, its bytes with the times left open, and the times from the loop's beginning."""
+
+    place: Place
+    key: bytes
+    pattern: bytes
+    times_us: tuple[int, ...]
+
+
+class Pace:
+    """A stretch of the simulated exchange, played again and again at a rate.
+
+    Parameters
+    ----------
+    items
+        The stretch.
+    events_per_s
+        The rate; event time is stretched to it, so that density and rate agree.
+    start_us
+        When it begins, microseconds since the epoch.
+    """
+
+    def __init__(self, items: Sequence[Item], events_per_s: float, start_us: int) -> None:
+        self.start_us = start_us
+        first_us = items[0].event.timestamp
+        stretch = density_per_s(items) / events_per_s
+        self.forms = [_form(item, first_us, stretch) for item in items]
+        self.due_us = [form.times_us[0] for form in self.forms]
+        self.span_us = round(len(items) / events_per_s * 1e6)
+
+    def newest_before(self, time_us: int) -> int:
+        """The time of the newest event before `time_us`: when the last event of a tick that ends there was due."""
+        loop, inside_us = divmod(time_us - self.start_us, self.span_us)
+        index = bisect.bisect_left(self.due_us, inside_us) - 1
+        base_us = self.start_us + loop * self.span_us
+        return base_us + self.due_us[index] if index >= 0 else base_us - self.span_us + self.due_us[-1]
+
+
+class Paced(NamedTuple):
+    """What the producer did."""
+
+    events: int
+    seconds: float
+    most_late_ms: float
+    cpu_s: float
+
+
+def _form(item: Item, first_us: int, stretch: float) -> Form:
+    event, pattern = item.event, item.value.replace(b"%", b"%%")
+    stamps = [event.timestamp]
+    if isinstance(event, Cancel) and event.order_timestamp:
+        stamps.append(event.order_timestamp)
+    for name, stamp in zip((b'"timestamp":', b'"order_timestamp":'), stamps, strict=False):
+        pattern = pattern.replace(name + b"%d" % stamp, name + b"%d", 1)
+    times = tuple(round((stamp - first_us) * stretch) for stamp in stamps)
+    return Form((item.topic, item.partition), item.key, pattern, times)
+
+
+def burst_symbols(taken: Iterable[Item]) -> list[str]:
+    """Names of symbols that fall into the partitions in use: an input that is nearly silent would hold time back."""
+    partitions = {item.partition for item in taken if item.topic == "cancels"}
+    names = (f"BURST-{number:03d}" for number in range(10_000))
+    fitting = (name for name in names if partition_of(name, PARTITIONS) in partitions)
+    return [next(fitting) for _ in range(_BURST_SYMBOLS)]
+
+
+def pace(broker: str, path: Pace, symbols: Sequence[str], warm_up_s: float, seconds: float) -> Paced:
+    """Send for so many seconds, with a burst now and then after the warm-up; what came of it."""
+    return uvloop.run(_pace(broker, path, symbols, warm_up_s, seconds))
+
+
+async def _pace(broker: str, path: Pace, symbols: Sequence[str], warm_up_s: float, seconds: float) -> Paced:
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap_servers(broker), max_batch_size=1_048_576)
+    await producer.start()
+    began_cpu_s = time.process_time()
+    sent, most_late_us, index, base_us = 0, 0, 0, path.start_us
+    bursts = _Bursts(symbols, path.start_us, warm_up_s)
+    try:
+        for end_us in range(path.start_us + SLOT_US, path.start_us + round(seconds * 1e6), SLOT_US):
+            batches: dict[Place, Any] = {}
+            while base_us + path.due_us[index] < end_us:
+                place, key, pattern, times_us = path.forms[index]
+                batch = batches.get(place) or batches.setdefault(place, producer.create_batch())
+                batch.append(timestamp=None, key=key, value=pattern % tuple(base_us + at_us for at_us in times_us))
+                sent += 1
+                index += 1
+                if index == len(path.forms):
+                    index, base_us = 0, base_us + path.span_us
+            for symbol, value in bursts.due(end_us):
+                place = "cancels", partition_of(symbol, PARTITIONS)
+                batch = batches.get(place) or batches.setdefault(place, producer.create_batch())
+                batch.append(timestamp=None, key=symbol.encode(), value=value)
+                sent += 1
+            wait_us = end_us - time.time_ns() // 1_000
+            most_late_us = max(most_late_us, -wait_us)
+            await asyncio.sleep(max(wait_us, 0) / 1e6)
+            for (topic, partition), batch in batches.items():
+                batch.close()
+                await producer.send_batch(batch, topic, partition=partition)
+        await producer.flush()
+    finally:
+        await producer.stop()
+    return Paced(sent, seconds, most_late_us / 1e3, time.process_time() - began_cpu_s)
+
+
+class _Bursts:
+    """Cancels on symbols of their own: four a second each, and in turn a burst of one account."""
+
+    def __init__(self, symbols: Sequence[str], start_us: int, warm_up_s: float) -> None:
+        self._symbols = symbols
+        self._calm_every_us = 1_000_000 // (_CALM_PER_S * len(symbols))
+        self._burst_every_us = round(BURST_ROUND_S * 1e6 / len(symbols))
+        self._next_calm_us = start_us
+        self._next_burst_us = start_us + round(warm_up_s * 1e6)
+        self._number = 0
+
+    def due(self, end_us: int) -> list[tuple[str, bytes]]:
+        """Symbols and values of what is due before `end_us`."""
+        found: list[tuple[str, bytes]] = []
+        while self._next_calm_us < end_us:
+            found.append(self._cancel("calm", self._next_calm_us))
+            self._next_calm_us += self._calm_every_us
+        while self._next_burst_us < end_us:
+            found += [self._cancel("burst", self._next_burst_us)] * BURST_CANCELS
+            self._next_burst_us += self._burst_every_us
+        return found
+
+    def _cancel(self, account: str, at_us: int) -> tuple[str, bytes]:
+        self._number += 1
+        symbol = self._symbols[self._number % len(self._symbols)]
+        return symbol, encode_event(Cancel(at_us, symbol, account, self._number, "buy", 100.0, 1.0, at_us - 100_000))
