@@ -40,7 +40,7 @@ class WorkerPage:
         try:
             async with self._session.get(f"{self._url}/readyz") as answer:
                 return answer.status == 200
-        except aiohttp.ClientConnectionError:
+        except (aiohttp.ClientConnectionError, TimeoutError):
             return False
 
     async def state(self) -> WorkerState:
