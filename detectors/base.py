@@ -3,12 +3,12 @@
 import abc
 from typing import Any
 
-from river.base import Estimator
+from river.base import AnomalyDetector
 
 from detectors.results import Contribution
 
 #: What a detector looks at: numbers by name. A name that is missing means "nothing seen", never an error.
-Features = dict[str, float]
+Features = dict[Any, float]
 #: Plain numbers, strings, lists and dicts: what msgpack can carry. Never a pickle.
 State = dict[str, Any]
 
@@ -29,8 +29,8 @@ def count_of(x: Features, name: str) -> float:
     return value if 0.0 <= value <= LARGEST_COUNT else LARGEST_COUNT if value > 0.0 else 0.0
 
 
-class Detector(Estimator, abc.ABC):
-    """One entity's online anomaly detector: river's `AnomalyDetector` with readiness, reasons and explicit state.
+class Detector(AnomalyDetector):
+    """One entity's online anomaly detector: a river `AnomalyDetector` with readiness, reasons and explicit state.
 
     Score first, then learn; the stages do so in one place. `score_one` never changes the detector, and answers a finite
     number for any input: 0 is ordinary, higher is stranger. Scores of one detector class are comparable among its
@@ -42,10 +42,6 @@ class Detector(Estimator, abc.ABC):
 
     #: Stable name: metric label, state key, field of signals.
     name: str
-
-    @property
-    def _supervised(self) -> bool:
-        return False
 
     @property
     @abc.abstractmethod

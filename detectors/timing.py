@@ -90,7 +90,7 @@ class Watermark:
             state.resting_since_us = seen_us
         state.rested_until_us = max(state.rested_until_us, seen_us)
 
-    def frame(self, name: str, complete_us: int, at_rest: bool, now_us: int) -> None:  # noqa: FBT001 - a field of frames
+    def frame(self, name: str, complete_us: int, at_rest: bool, now_us: int) -> None:
         """Take note of how far a stage upstream has come, and whether it says that it is at rest."""
         state = self._inputs[name]
         if not at_rest:
