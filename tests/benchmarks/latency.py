@@ -4,6 +4,7 @@ import asyncio
 import multiprocessing
 import time
 from collections.abc import Sequence
+from multiprocessing.connection import Connection
 from typing import Any
 
 import uvloop
@@ -13,7 +14,7 @@ from streams.codecs import decode_alert
 from streams.topics import ALERTS, bootstrap_servers
 from tests.benchmarks.backlog import Item, loaded_broker
 from tests.benchmarks.ours import working
-from tests.benchmarks.pacing import Pace, burst_symbols, pace
+from tests.benchmarks.pacing import Pace, Paced, burst_symbols, pace
 from tests.benchmarks.processes import Cores
 
 #: More alerts than an exchange ever wants: they must end before the next burst on their symbol, and say every change.
@@ -26,7 +27,7 @@ SETTINGS = {
 }
 #: A symbol's rate of cancels is not believed for half a minute, its scores for some seconds more.
 _WARM_UP_S = 42.0
-_PREPARE_S = 3.0
+_PREPARE_S = 1.0
 #: After the end, for what is still under way.
 _GRACE_S = 4.0
 
@@ -35,14 +36,20 @@ def measure(items: Sequence[Item], events_per_s: float, seconds: float, cores: C
     """Offer events at a rate for `seconds` after a warm-up; quantiles of the alerts' latencies, in milliseconds."""
     with loaded_broker([]) as broker, working(broker, "latency", cores.measured, **SETTINGS) as worker:
         worker.wait_until_ready()
-        path = Pace(items, events_per_s, time.time_ns() // 1_000 + round(_PREPARE_S * 1e6))
+        path = Pace(items, events_per_s)
+        path.start_us = time.time_ns() // 1_000 + round(_PREPARE_S * 1e6)
         whole_s = _WARM_UP_S + seconds
         context = multiprocessing.get_context("fork")
-        with context.Pool(1) as pool:
-            paced = pool.apply_async(pace, (broker, path, burst_symbols(items), _WARM_UP_S, whole_s))
-            end_s = (path.start_us + round(whole_s * 1e6)) / 1e6
-            arrivals = uvloop.run(_arrivals(broker, end_s + _GRACE_S))
-            done = paced.get(timeout=60)
+        receiver, sender = context.Pipe(duplex=False)
+        arguments = sender, broker, path, burst_symbols(items), _WARM_UP_S, whole_s
+        producer = context.Process(target=_produce, args=arguments, daemon=True)
+        producer.start()
+        end_s = (path.start_us + round(whole_s * 1e6)) / 1e6
+        arrivals = uvloop.run(_arrivals(broker, end_s + _GRACE_S))
+        if not receiver.poll(30.0):
+            raise RuntimeError("expected the producer to be done, it is not")
+        done: Paced = receiver.recv()
+        producer.join()
         behind = done.events - worker.look().events
     begin_us = path.start_us + round(_WARM_UP_S * 1e6)
     latencies_ms = sorted(
@@ -58,6 +65,11 @@ def measure(items: Sequence[Item], events_per_s: float, seconds: float, cores: C
         "producer_cpu_share": round(done.cpu_s / done.seconds, 3),
         **{name: round(_quantile(latencies_ms, share), 1) for name, share in (("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999))},
     }
+
+
+def _produce(sender: Connection, broker: str, path: Pace, symbols: Sequence[str], warm_up_s: float, seconds: float) -> None:
+    """Forked, so that the stretch need not be handed over."""
+    sender.send(pace(broker, path, symbols, warm_up_s, seconds))
 
 
 async def _arrivals(broker: str, until_s: float) -> list[tuple[int, int]]:

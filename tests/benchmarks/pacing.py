@@ -44,12 +44,15 @@ class Pace:
         The stretch.
     events_per_s
         The rate; event time is stretched to it, so that density and rate agree.
+
+    Attributes
+    ----------
     start_us
         When it begins, microseconds since the epoch.
     """
 
-    def __init__(self, items: Sequence[Item], events_per_s: float, start_us: int) -> None:
-        self.start_us = start_us
+    def __init__(self, items: Sequence[Item], events_per_s: float) -> None:
+        self.start_us = 0
         first_us = items[0].event.timestamp
         stretch = density_per_s(items) / events_per_s
         self.forms = [_form(item, first_us, stretch) for item in items]
@@ -98,37 +101,55 @@ def pace(broker: str, path: Pace, symbols: Sequence[str], warm_up_s: float, seco
 
 
 async def _pace(broker: str, path: Pace, symbols: Sequence[str], warm_up_s: float, seconds: float) -> Paced:
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap_servers(broker), max_batch_size=1_048_576)
-    await producer.start()
+    sending = _Sending(AIOKafkaProducer(bootstrap_servers=bootstrap_servers(broker), max_batch_size=1_048_576))
+    await sending.producer.start()
     began_cpu_s = time.process_time()
-    sent, most_late_us, index, base_us = 0, 0, 0, path.start_us
+    most_late_us, index, base_us = 0, 0, path.start_us
     bursts = _Bursts(symbols, path.start_us, warm_up_s)
     try:
         for end_us in range(path.start_us + SLOT_US, path.start_us + round(seconds * 1e6), SLOT_US):
-            batches: dict[Place, Any] = {}
             while base_us + path.due_us[index] < end_us:
                 place, key, pattern, times_us = path.forms[index]
-                batch = batches.get(place) or batches.setdefault(place, producer.create_batch())
-                batch.append(timestamp=None, key=key, value=pattern % tuple(base_us + at_us for at_us in times_us))
-                sent += 1
+                sending.add(place, key, pattern % tuple([base_us + at_us for at_us in times_us]))
                 index += 1
                 if index == len(path.forms):
                     index, base_us = 0, base_us + path.span_us
             for symbol, value in bursts.due(end_us):
-                place = "cancels", partition_of(symbol, PARTITIONS)
-                batch = batches.get(place) or batches.setdefault(place, producer.create_batch())
-                batch.append(timestamp=None, key=symbol.encode(), value=value)
-                sent += 1
+                sending.add(("cancels", partition_of(symbol, PARTITIONS)), symbol.encode(), value)
             wait_us = end_us - time.time_ns() // 1_000
             most_late_us = max(most_late_us, -wait_us)
             await asyncio.sleep(max(wait_us, 0) / 1e6)
-            for (topic, partition), batch in batches.items():
-                batch.close()
-                await producer.send_batch(batch, topic, partition=partition)
-        await producer.flush()
+            await sending.send()
+        await sending.producer.flush()
     finally:
-        await producer.stop()
-    return Paced(sent, seconds, most_late_us / 1e3, time.process_time() - began_cpu_s)
+        await sending.producer.stop()
+    return Paced(sending.added, seconds, most_late_us / 1e3, time.process_time() - began_cpu_s)
+
+
+class _Sending:
+    """One batch under way for each topic partition; what comes meanwhile goes with the next, as with every Kafka producer."""
+
+    def __init__(self, producer: AIOKafkaProducer) -> None:
+        self.producer = producer
+        self.added = 0
+        self._open: dict[Place, Any] = {}
+        self._under_way: dict[Place, asyncio.Future[Any]] = {}
+
+    def add(self, place: Place, key: bytes, value: bytes) -> None:
+        batch = self._open.get(place)
+        if batch is None:
+            batch = self._open[place] = self.producer.create_batch()
+        if batch.append(timestamp=None, key=key, value=value) is None:
+            raise RuntimeError(f"expected the broker to keep pace, found a megabyte waiting for {place[0]}[{place[1]}]")
+        self.added += 1
+
+    async def send(self) -> None:
+        for place in list(self._open):
+            before = self._under_way.get(place)
+            if before is None or before.done():
+                batch = self._open.pop(place)
+                batch.close()
+                self._under_way[place] = await self.producer.send_batch(batch, place[0], partition=place[1])
 
 
 class _Bursts:

@@ -1,0 +1,110 @@
+"""`python -m tests.benchmarks [--quick] [--out FILE]`: measures everything, prints a table, writes `bench.json`."""
+
+import argparse
+import gc
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tests.benchmarks import latency, ours
+from tests.benchmarks.backlog import Item, bytes_per_event, density_per_s, loaded_broker, simulate
+from tests.benchmarks.core import rounds, run_core
+from tests.benchmarks.processes import Cores, run, split_cores
+from tests.benchmarks.report import machine, show, summary, write
+
+_DENSE_PER_S, _SPARSE_PER_S = 100_000.0, 1_000.0
+_LATENCY_SHARE = 0.7
+_DEADLINE_S = 180.0
+
+
+class Size(NamedTuple):
+    """How much is measured: events of the backlogs and for stock Faust, repetitions, seconds of bursts, accounts."""
+
+    dense_events: int
+    sparse_events: int
+    stock_events: int
+    repetitions: int
+    latency_s: float
+    accounts: int
+
+
+FULL = Size(600_000, 150_000, 60_000, 3, 40.0, 100_000)
+QUICK = Size(60_000, 30_000, 10_000, 1, 0.0, 20_000)
+
+
+def alternate(items: Sequence[Item], size: Size, cores: Cores) -> dict[str, dict[str, float]]:
+    """Floor, stock Faust and ours in turn, so that a noisy minute meets all of them."""
+    runs: dict[str, list[dict[str, float]]] = {"floor": [], "stock Faust": [], "squall": []}
+    events = len(items)
+    for number in range(size.repetitions):
+        with loaded_broker(items) as broker:
+            arguments = ["-m", "tests.benchmarks.floor", broker, str(events)]
+            runs["floor"].append(run(arguments, cores.measured, _DEADLINE_S))
+        with loaded_broker(items) as broker:
+            arguments = ["-m", "tests.benchmarks.stock", broker, f"stock-{number}", str(min(size.stock_events, events))]
+            runs["stock Faust"].append(run(arguments, cores.measured, _DEADLINE_S))
+        with loaded_broker(items) as broker:
+            runs["squall"].append(ours.measure(broker, f"squall-{number}", events, cores.measured))
+    return {name: summary(found) for name, found in runs.items()}
+
+
+def core_alone(items: Sequence[Item], size: Size) -> dict[str, float]:
+    """The core, from memory."""
+    fetches = rounds(items)
+    return summary([run_core(fetches)._asdict() for _ in range(size.repetitions)])
+
+
+def measure(size: Size) -> tuple[dict[str, Any], dict[str, dict[str, float]]]:
+    """Everything: what goes to `bench.json`, and the parts for the table."""
+    about = machine()
+    cores = split_cores()
+    memory = run(["-m", "tests.benchmarks.memory", str(size.accounts)], cores.measured, _DEADLINE_S)
+    dense, sparse = simulate(size.dense_events, _DENSE_PER_S), simulate(size.sparse_events, _SPARSE_PER_S)
+    gc.freeze()
+    parts = {"core, dense": core_alone(dense, size), "core, sparse": core_alone(sparse, size)}
+    parts |= alternate(dense, size, cores)
+    with loaded_broker(sparse) as broker:
+        parts["squall, sparse"] = summary([ours.measure(broker, "sparse", len(sparse), cores.measured)])
+    floor, stock, squall = (parts[name] for name in ("floor", "stock Faust", "squall"))
+    found: dict[str, Any] = {
+        "floor_events_per_s": floor["events_per_s"],
+        "stock_faust_events_per_s": stock["events_per_s"],
+        "squall_events_per_s": squall["events_per_s"],
+        "squall_events_per_s_sparse": parts["squall, sparse"]["events_per_s"],
+        "core_events_per_s": parts["core, dense"]["events_per_s"],
+        "core_events_per_s_sparse": parts["core, sparse"]["events_per_s"],
+        "ratio_to_stock_faust": round(squall["events_per_s"] / stock["events_per_s"], 2),
+        "ratio_to_floor": round(squall["events_per_s"] / floor["events_per_s"], 2),
+        "ratio_to_stock_faust_by_cpu": round(squall["events_per_cpu_s"] / stock["events_per_cpu_s"], 2),
+        "ratio_to_floor_by_cpu": round(squall["events_per_cpu_s"] / floor["events_per_cpu_s"], 2),
+        "latency_ms": None,
+        "latency": None,
+        "bytes_per_account": round(max(memory["resident"], memory["allocated"])),
+        "bytes_per_account_resident": round(memory["resident"]),
+        "bytes_per_account_allocated": round(memory["allocated"]),
+        "event_bytes": round(bytes_per_event(dense)),
+        "density_per_s": {"dense": round(density_per_s(dense)), "sparse": round(density_per_s(sparse))},
+        "parts": parts,
+        "machine": about,
+    }
+    if size.latency_s:
+        offered = _LATENCY_SHARE * squall["events_per_s"]
+        alerts = latency.measure(dense, offered, size.latency_s, cores)
+        found["latency_ms"] = {name: alerts.pop(name) for name in ("p50", "p99", "p99.9")}
+        found["latency"] = {**alerts, "settings": latency.SETTINGS}
+    return found, parts
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a minute, to see that it works; no latency")
+    parser.add_argument("--out", type=Path, default=Path("bench.json"), help="where to write what was found")
+    options = parser.parse_args()
+    found, parts = measure(QUICK if options.quick else FULL)
+    show(found, parts)
+    write(found, options.out)
+
+
+if __name__ == "__main__":
+    main()
