@@ -29,7 +29,7 @@ class Size(NamedTuple):
 
 
 FULL = Size(600_000, 150_000, 60_000, 3, 40.0, 100_000)
-QUICK = Size(60_000, 30_000, 10_000, 1, 0.0, 20_000)
+QUICK = Size(120_000, 20_000, 5_000, 1, 0.0, 20_000)
 
 
 def alternate(items: Sequence[Item], size: Size, cores: Cores) -> dict[str, dict[str, float]]:

@@ -14,11 +14,14 @@ from tests.benchmarks.processes import cpu_s, free_port, start
 
 #: Each look costs the worker some two milliseconds.
 _LOOK_EVERY_S = 0.2
-#: Topics that are silent hold ticks open for a second: this much later everything has been worked through.
-_TAIL_S = 3.0
+#: Topics that are silent hold ticks open for a while; the gauge of open ticks is brought up to date each second.
+_TAIL_LEAST_S = 3.0
+_TAIL_MOST_S = 30.0
 #: A worker without work still asks the broker for some: so long is measured what that costs.
 _IDLE_S = 1.5
 _RECORDS = re.compile(r'^squall_records_total\{topic="([a-z-]+)"\} (\S+)$', re.MULTILINE)
+
+_OPEN_TICKS = re.compile(r'^squall_open_ticks\{partition="\d+",stage="(?:market|account)"\} (\S+)$', re.MULTILINE)
 
 
 class Look(NamedTuple):
@@ -54,6 +57,14 @@ class Worker:
             if time.monotonic() > end_s:
                 raise RuntimeError(f"expected the worker to be ready within {deadline_s:.0f} s, it was not")
             time.sleep(0.01)
+
+    def wait_until_closed(self, not_before_s: float) -> None:
+        """Wait until market and account stages have closed all their ticks."""
+        time.sleep(max(not_before_s - time.perf_counter(), 0.0))
+        while any(float(ticks) for ticks in _OPEN_TICKS.findall(self.page("/metrics") or "")):
+            if time.perf_counter() > not_before_s + _TAIL_MOST_S:
+                raise RuntimeError(f"expected all ticks to be closed {_TAIL_MOST_S:.0f} s after the last event, they are not")
+            time.sleep(_LOOK_EVERY_S)
 
     def look(self) -> Look:
         """Events taken so far."""
@@ -93,7 +104,7 @@ def measure(broker: str, group: str, events: int, cores: set[int]) -> dict[str, 
             time.sleep(_LOOK_EVERY_S if first.events else 0.02)
             last = worker.look()
             first = first if first.events else last
-        time.sleep(_TAIL_S)
+        worker.wait_until_closed(last.at_s + _TAIL_LEAST_S)
         done = worker.look()
         time.sleep(_IDLE_S)
         idle = worker.look()
