@@ -173,8 +173,28 @@ class PeaksOverThreshold:
         exceed_rate = min(1.0, (self.n_peaks + 0.5) / (self.n + 1.0))
         return max(exceed_rate * self._survival(excess), 1e-300)
 
+    def admit(self, score: float) -> float:
+        """What of a score may be learned: all of it up to the level of `guard`, then that level, once in `refractory`.
+
+        Asked when the score is seen, so that what an incident teaches is bounded by what was known before it.
+        """
+        self._since_guarded += 1
+        if score <= self.threshold or not self.ready:
+            return score
+        highest = self.threshold + self._guard_excess()
+        if score <= highest:
+            return score
+        if self._since_guarded < self.refractory:
+            return 0.0
+        self._since_guarded = 0
+        return highest
+
     def learn(self, score: float) -> None:
         """Take one score in, after `p_value` was asked for it."""
+        self.learn_admitted(self.admit(score))
+
+    def learn_admitted(self, score: float) -> None:
+        """Take in what `admit` gave, now or later."""
         self.seen += 1
         if not self.ready:
             self._first.append(score)
@@ -186,10 +206,9 @@ class PeaksOverThreshold:
         decay = 0.5 ** (1.0 / self.half_life)
         self.n = self.n * decay + 1.0
         self.n_peaks *= decay
-        self._since_guarded += 1
         self._quantile += _QUANTILE_STEP * self.prior_scale * ((score > self._quantile) - self.level)
         if score > self.threshold:
-            self._learn_peak(score)
+            self._keep(score - self.threshold)
         if self.seen % 512 == 0:
             self._follow()
 
@@ -228,16 +247,6 @@ class PeaksOverThreshold:
                 self._keep(score - self.threshold)
         self.seen = seen
         self._first = []
-
-    def _learn_peak(self, score: float) -> None:
-        excess = score - self.threshold
-        guarded = self._guard_excess()
-        if excess > guarded:
-            if self._since_guarded < self.refractory:
-                return
-            self._since_guarded = 0
-            excess = guarded
-        self._keep(excess)
 
     def _keep(self, excess: float) -> None:
         self.n_peaks += 1.0

@@ -42,14 +42,14 @@ class Joint(msgspec.Struct, frozen=True):
 class _Recent:
     """Signals of one entity by family and stream: for each, those of the last minute that no later one outdoes."""
 
-    __slots__ = ("highest", "last_second", "risen_second", "streams")
+    __slots__ = ("highest", "joint_second", "last_second", "streams")
 
     def __init__(self, second: int) -> None:
         self.streams: dict[tuple[str, str], deque[tuple[int, Signal]]] = {}
         self.last_second = second
-        #: The highest joint score of the episode, and the second it was reached in.
+        #: The highest joint score of the episode, and the last second in which there was any.
         self.highest = 0.0
-        self.risen_second = second
+        self.joint_second = second
 
     def add(self, family: str, stream: str, tick: int, signal: Signal) -> None:
         kept = self.streams.setdefault((family, stream), deque())
@@ -84,9 +84,9 @@ class Correlator:
     That at least two families are as rare at once (`several_at_once`), in the best of the three windows, times three,
     is the second's score, in decades. What families have in common anyway (a busy market cancels more *and* thins) is
     calibrated away: the score's own history gives the p-value, by peaks over threshold. An episode speaks when its
-    score rises, and is learned by its highest score once a minute has passed without a rise: it cannot teach the
-    calibration that it is ordinary while it lasts. The p-value given is that of the truncated product, which is below
-    each of its parts.
+    score rises, ends when for a minute no two families have stood together, and is learned then, by its highest score:
+    it cannot teach the calibration that it is ordinary while it lasts. The p-value given is that of the truncated
+    product, which is below each of its parts.
 
     Parameters
     ----------
@@ -144,13 +144,15 @@ class Correlator:
         pot = self._scorer.pot
         pot.learn_silence(min(second - recent.last_second, _MOST_SILENT_S))
         recent.last_second = second
-        if recent.highest > 0.0 and second - recent.risen_second > WINDOWS_S[-1]:
+        if recent.highest > 0.0 and second - recent.joint_second > WINDOWS_S[-1]:
             pot.learn(recent.highest)
             recent.highest = 0.0
         score, window_s, parts = self._joint_score(recent, tick)
+        if score > 0.0:
+            recent.joint_second = second
         if score <= recent.highest:
             return None
-        recent.highest, recent.risen_second = score, second
+        recent.highest = score
         verdict = self._scorer.judge(score, float(second + 1))
         if verdict is None:
             return None

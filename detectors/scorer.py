@@ -92,10 +92,11 @@ class Scorer:
         return self.pot.ready and time_s - self._first_s >= self._warm_up_s
 
     def _learn(self, score: float, time_s: float) -> None:
-        held = self._held
+        held, pot = self._held, self.pot
         while held and held[0][0] <= time_s - _HOLD_S:
-            self.pot.learn(held.popleft()[1])
-        if score > self.pot.threshold and self._is_warm(time_s):
-            held.append((time_s, score))
+            pot.learn_admitted(held.popleft()[1])
+        admitted = pot.admit(score)
+        if score > pot.threshold and self._is_warm(time_s):
+            held.append((time_s, admitted))
         else:
-            self.pot.learn(score)
+            pot.learn_admitted(admitted)

@@ -5,6 +5,7 @@ import random
 from detectors.account_stage import AccountStage
 from detectors.config import CoreSettings
 from detectors.correlation_stage import CorrelationStage
+from detectors.events import EVENT_TYPES
 from detectors.market_stage import MarketOutput, MarketStage
 from detectors.pipeline import Pipeline, source_names
 from detectors.results import ActivityFrame, Alert, SignalFrame
@@ -13,6 +14,8 @@ from tests.helpers import Log
 #: Most that passes between two reads: far below the time-outs of those that still have something to read.
 _STEP_US = 20_000
 _RESTART_CHANCE = 0.05
+#: Frames are read at least so many at once: stages that have nothing to say make them too.
+_LEAST_FRAMES = 50
 #: So much of the idle time-out passes between two rounds of workers that have nothing to read.
 _ROUND_US = 400_000
 #: Time-outs in a row (market, account and correlation stage, one after another), and some to spare.
@@ -117,7 +120,8 @@ class Workers:
         begin = self.read.get(place, 0)
         if self.chance.random() < repeat:
             begin = self.chance.randint(max(begin - 50, 0), begin)
-        end = min(begin + self.chance.randint(1, self.batch), self._end(partition, topic))
+        most = self.batch if topic in EVENT_TYPES else max(self.batch, _LEAST_FRAMES)
+        end = min(begin + self.chance.randint(1, most), self._end(partition, topic))
         self._push(stage, partition, topic, begin, end)
         self.read[place] = max(self.read.get(place, 0), end)
 
