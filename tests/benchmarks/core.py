@@ -103,7 +103,7 @@ class Core:
 
 
 def run_core(fetches: Sequence[Round]) -> CoreRun:
-    """One pass of fresh stages over all fetches, by a clock that runs with event time, as it does in front of an exchange."""
+    """One pass of fresh stages over all fetches, by a clock that runs with event time, as before an exchange."""
     core = Core()
     for silent_us in range(20_000_000, 0, -500_000):
         # Topics that stay empty have been known to be for longer than any time-out.

@@ -1,4 +1,4 @@
-"""The floor: aiokafka's fetch and the decoding of every record, one process: `python -m tests.benchmarks.floor BROKER EVENTS`."""
+"""The floor: aiokafka's fetch, and decoding: `python -m tests.benchmarks.floor BROKER EVENTS`."""
 
 import json
 import sys

@@ -1,6 +1,5 @@
 """Latency: from the moment the last event that an alert needs was due, to the alert's record in a consumer's hands."""
 
-import asyncio
 import multiprocessing
 import time
 from collections.abc import Sequence
@@ -27,13 +26,14 @@ SETTINGS = {
 }
 #: A symbol's rate of cancels is not believed for half a minute, its scores for some seconds more.
 _WARM_UP_S = 42.0
+_QUANTILES = (("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999))
 _PREPARE_S = 1.0
 #: After the end, for what is still under way.
 _GRACE_S = 4.0
 
 
 def measure(items: Sequence[Item], events_per_s: float, seconds: float, cores: Cores) -> dict[str, Any]:
-    """Offer events at a rate for `seconds` after a warm-up; quantiles of the alerts' latencies, in milliseconds."""
+    """Offer events at a rate for `seconds` after a warm-up; quantiles of the alerts' latencies."""
     with loaded_broker([]) as broker, working(broker, "latency", cores.measured, **SETTINGS) as worker:
         worker.wait_until_ready()
         path = Pace(items, events_per_s)
@@ -63,11 +63,13 @@ def measure(items: Sequence[Item], events_per_s: float, seconds: float, cores: C
         "behind_at_end_events": behind,
         "producer_most_late_ms": round(done.most_late_ms, 1),
         "producer_cpu_share": round(done.cpu_s / done.seconds, 3),
-        **{name: round(_quantile(latencies_ms, share), 1) for name, share in (("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999))},
+        "latency_ms": {name: round(_quantile(latencies_ms, share), 1) for name, share in _QUANTILES},
     }
 
 
-def _produce(sender: Connection, broker: str, path: Pace, symbols: Sequence[str], warm_up_s: float, seconds: float) -> None:
+def _produce(
+    sender: Connection, broker: str, path: Pace, symbols: Sequence[str], warm_up_s: float, seconds: float
+) -> None:
     """Forked, so that the stretch need not be handed over."""
     sender.send(pace(broker, path, symbols, warm_up_s, seconds))
 

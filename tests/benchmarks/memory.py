@@ -1,4 +1,4 @@
-"""Memory of tracked accounts: `python -m tests.benchmarks.memory ACCOUNTS` fills one account stage and prints bytes an account."""
+"""Memory of tracked accounts, in one account stage: `python -m tests.benchmarks.memory ACCOUNTS`."""
 
 import gc
 import json
@@ -31,7 +31,7 @@ def fill(accounts: int) -> AccountStage:
             tick = _FIRST_TICK + offset
             names = range(begin, min(begin + _ACCOUNTS_A_TICK, accounts))
             rows = tuple(Activity(f"account-{name:06d}", "BTC-PERP", 2 + seen, 10, 1, 500_000) for name in names)
-            frame = ActivityFrame("market/0", (tick + 1) * _TICK_US, False, ((tick, (), rows),))  # noqa: FBT003 - a frame's field
+            frame = ActivityFrame("market/0", (tick + 1) * _TICK_US, False, ((tick, (), rows),))
             stage.push_frame(frame, offset, offset)
             stage.complete((tick + 1) * _TICK_US)
             stage.poll(offset)

@@ -45,7 +45,7 @@ class Worker:
             said = self.process.communicate()[0]
             raise RuntimeError(f"expected the worker to run, it ended with {self.process.returncode}: {said[-2000:]}")
         try:
-            with urllib.request.urlopen(self._url + name, timeout=10) as answer:
+            with urllib.request.urlopen(self._url + name, timeout=10) as answer:  # noqa: S310 - our own http address
                 return str(answer.read().decode())
         except (urllib.error.URLError, TimeoutError):
             return None
@@ -63,7 +63,7 @@ class Worker:
         time.sleep(max(not_before_s - time.perf_counter(), 0.0))
         while any(float(ticks) for ticks in _OPEN_TICKS.findall(self.page("/metrics") or "")):
             if time.perf_counter() > not_before_s + _TAIL_MOST_S:
-                raise RuntimeError(f"expected all ticks to be closed {_TAIL_MOST_S:.0f} s after the last event, they are not")
+                raise RuntimeError(f"expected all ticks closed {_TAIL_MOST_S:.0f} s after the last event, they are not")
             time.sleep(_LOOK_EVERY_S)
 
     def look(self) -> Look:
@@ -95,8 +95,8 @@ def working(broker: str, group: str, cores: set[int], **environment: str) -> Ite
 def measure(broker: str, group: str, events: int, cores: set[int]) -> dict[str, float]:
     """Work through a backlog of so many events, from the first taken to the last.
 
-    What is left to do once the last event is taken (ticks that are open, frames between stages) is added to the time as the
-    processor time it takes.
+    What is left to do once the last event is taken (ticks that are open, frames between stages) is added to the time as
+    the processor time it takes.
     """
     with working(broker, group, cores) as worker:
         first = last = Look(0.0, 0.0, 0)

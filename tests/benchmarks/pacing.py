@@ -1,4 +1,4 @@
-"""A producer that keeps a pace whatever the others do, with the time of day as event time, and bursts planted on the way."""
+"""A producer that keeps its pace whatever others do; event time is the time of day, and bursts are planted."""
 
 import asyncio
 import bisect
@@ -27,7 +27,7 @@ Place = tuple[str, int]
 
 
 class Form(NamedTuple):
-    """An event of a loop: where it goes, its bytes with the times left open, and the times from the loop's beginning."""
+    """An event of a loop: where it goes, its bytes with the times left open, and the times within the loop."""
 
     place: Place
     key: bytes
@@ -127,7 +127,7 @@ async def _pace(broker: str, path: Pace, symbols: Sequence[str], warm_up_s: floa
 
 
 class _Sending:
-    """One batch under way for each topic partition; what comes meanwhile goes with the next, as with every Kafka producer."""
+    """One batch under way for each topic partition; what comes meanwhile goes with the next."""
 
     def __init__(self, producer: AIOKafkaProducer) -> None:
         self.producer = producer

@@ -57,7 +57,8 @@ def run(arguments: Sequence[str], cores: set[int], deadline_s: float, **environm
         process.kill()
         process.wait()
     if process.returncode != 0:
-        raise RuntimeError(f"expected {' '.join(arguments[:2])} to measure, it ended with {process.returncode}: {said[-2000:]}")
+        what = " ".join(arguments[:2])
+        raise RuntimeError(f"expected {what} to measure, it ended with {process.returncode}: {said[-2000:]}")
     found: dict[str, Any] = json.loads(said.splitlines()[-1])
     return found
 

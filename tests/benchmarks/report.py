@@ -17,9 +17,9 @@ _PACKAGES = ("aiokafka", "faust-streaming", "msgspec", "river", "numpy", "uvloop
 
 def machine() -> dict[str, Any]:
     """What it was measured on."""
-    cpu = next((line.partition(":")[2].strip() for line in _cpuinfo() if line.startswith("model name")), platform.machine())
+    names = [line.partition(":")[2].strip() for line in _cpuinfo() if line.startswith("model name")]
     return {
-        "cpu": cpu,
+        "cpu": names[0] if names else platform.machine(),
         "cores": os.cpu_count(),
         "load_before": [round(load, 2) for load in os.getloadavg()],
         "system": f"{platform.system()} {platform.release()}",

@@ -1,7 +1,7 @@
-"""Stock Faust, one event at a time, in front of the same stages: `python -m tests.benchmarks.stock BROKER GROUP EVENTS`.
+"""Stock Faust before the same stages, event by event: `python -m tests.benchmarks.stock BROKER GROUP EVENTS`.
 
-Nothing of Faust is replaced: its own transport, one message a record, acknowledged and committed as it does it. Decoders,
-stages, frames and the interval between two polls are those of the real worker.
+Nothing of Faust is replaced: its own transport, one message a record, acknowledged and committed as it does it.
+Decoders, stages, frames and the interval between two polls are those of the real worker.
 """
 
 import asyncio
