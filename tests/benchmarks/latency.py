@@ -27,9 +27,18 @@ SETTINGS = {
 #: A symbol's rate of cancels is not believed for half a minute, its scores for some seconds more.
 _WARM_UP_S = 42.0
 _QUANTILES = (("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999))
+_MOST_ATTEMPTS = 3
 _PREPARE_S = 1.0
 #: After the end, for what is still under way.
 _GRACE_S = 4.0
+
+
+def measure_sustained(items: Sequence[Item], events_per_s: float, seconds: float, cores: Cores) -> list[dict[str, Any]]:
+    """Offer the rate, then half of it and so on, until the worker keeps up; the last of the attempts counts."""
+    attempts: list[dict[str, Any]] = []
+    while not attempts or (not attempts[-1]["sustained"] and len(attempts) < _MOST_ATTEMPTS):
+        attempts.append(measure(items, events_per_s / 2 ** len(attempts), seconds, cores))
+    return attempts
 
 
 def measure(items: Sequence[Item], events_per_s: float, seconds: float, cores: Cores) -> dict[str, Any]:
@@ -55,15 +64,14 @@ def measure(items: Sequence[Item], events_per_s: float, seconds: float, cores: C
     latencies_ms = sorted(
         (arrived_us - path.newest_before(closed_us)) / 1e3 for arrived_us, closed_us in arrivals if closed_us > begin_us
     )
-    if not latencies_ms:
-        raise RuntimeError("expected alerts for the bursts that were planted, found none")
     return {
+        "sustained": bool(latencies_ms) and behind < events_per_s,
         "alerts": len(latencies_ms),
         "offered_events_per_s": round(done.events / done.seconds),
         "behind_at_end_events": behind,
         "producer_most_late_ms": round(done.most_late_ms, 1),
         "producer_cpu_share": round(done.cpu_s / done.seconds, 3),
-        "latency_ms": {name: round(_quantile(latencies_ms, share), 1) for name, share in _QUANTILES},
+        "latency_ms": {name: _quantile(latencies_ms, share) for name, share in _QUANTILES},
     }
 
 
@@ -94,5 +102,5 @@ async def _arrivals(broker: str, until_s: float) -> list[tuple[int, int]]:
     return found
 
 
-def _quantile(ordered: Sequence[float], share: float) -> float:
-    return ordered[min(int(share * len(ordered)), len(ordered) - 1)]
+def _quantile(ordered: Sequence[float], share: float) -> float | None:
+    return round(ordered[min(int(share * len(ordered)), len(ordered) - 1)], 1) if ordered else None
