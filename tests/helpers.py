@@ -4,7 +4,7 @@ import random
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 
-from detectors.config import Alerts, Calibration, CoreSettings
+from detectors.config import Alerts, Calibration, CoreSettings, Timing
 from detectors.events import BookSnapshot, Cancel, Event, LeverageChange, Trade, key_of
 
 SECOND_US = 1_000_000
@@ -20,6 +20,8 @@ Arrival = tuple[str, Event]
 def quick_settings() -> CoreSettings:
     """Settings under which a flow of two minutes is history enough."""
     return CoreSettings(
+        # Long enough that no input is taken for dead, however long the test leaves it unread.
+        timing=Timing(source_timeout_ms=10_000_000),
         calibration=Calibration(level=0.05, warm_up=40, warm_up_s=0.0),
         alerts=Alerts(
             false_alarms_per_day=500.0,
