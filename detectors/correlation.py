@@ -85,8 +85,8 @@ class Correlator:
     is the second's score, in decades. What families have in common anyway (a busy market cancels more *and* thins) is
     calibrated away: the score's own history gives the p-value, by peaks over threshold. An episode speaks when its
     score rises, ends when for a minute no two families have stood together, and is learned then, by its highest score:
-    it cannot teach the calibration that it is ordinary while it lasts. The p-value given is that of the truncated
-    product, which is below each of its parts.
+    it cannot teach the calibration that it is ordinary while it lasts. It is never said to be rarer than it would be
+    were the families independent. The p-value given is that of the truncated product, which is below each of its parts.
 
     Parameters
     ----------
@@ -163,7 +163,8 @@ class Correlator:
             scope=self.scope,
             entity=entity,
             p_value=together,
-            per_day=verdict.per_day,
+            # Were families independent, chance would give this score so often; what they have in common adds to it.
+            per_day=max(verdict.per_day, 10.0**-score * _SECONDS_A_DAY),
             score=score,
             window_s=window_s,
             contributions=_shares(parts),

@@ -40,7 +40,7 @@ class Scorer:
         Scores needed before p-values are believed; None: as in `settings`.
     """
 
-    __slots__ = ("_counters", "_first_s", "_held", "_publish_per_day", "_warm_up_s", "pot")
+    __slots__ = ("_alarms", "_counters", "_first_s", "_held", "_publish_per_day", "_warm_up_s", "pot")
 
     def __init__(
         self, settings: Calibration, counters: Counter[str], prior_scale: float = 1.0, warm_up: int | None = None
@@ -50,7 +50,9 @@ class Scorer:
         self._publish_per_day = settings.publish_per_day
         self._counters = counters
         self._first_s = -1.0
-        self._held: deque[tuple[float, float]] = deque()
+        self._held: deque[tuple[float, float, bool]] = deque()
+        #: Times of the last minutes at which a score passed the calibration's guard.
+        self._alarms: deque[float] = deque()
 
     def step(self, detector: Detector, x: Features, time_s: float) -> Verdict | None:
         """Score `x`, learn it, and answer with a verdict if it stands out and is to be believed."""
@@ -94,9 +96,18 @@ class Scorer:
     def _learn(self, score: float, time_s: float) -> None:
         held, pot = self._held, self.pot
         while held and held[0][0] <= time_s - _HOLD_S:
-            pot.learn_admitted(held.popleft()[1])
+            self._release(*held.popleft())
         admitted = pot.admit(score)
         if score > pot.threshold and self._is_warm(time_s):
-            held.append((time_s, admitted))
+            if admitted < score:
+                self._alarms.append(time_s)
+            held.append((time_s, admitted, admitted == score))
         else:
             pot.learn_admitted(admitted)
+
+    def _release(self, time_s: float, admitted: float, whole: bool) -> None:
+        """Learn a held peak; the shoulders of an incident are part of it, and are learned as ordinary scores."""
+        while self._alarms and self._alarms[0] < time_s - _HOLD_S:
+            self._alarms.popleft()
+        shoulder = whole and bool(self._alarms) and self._alarms[0] <= time_s + _HOLD_S
+        self.pot.learn_admitted(0.0 if shoulder else admitted)
