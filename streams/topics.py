@@ -71,7 +71,7 @@ class Topic:
     def configuration(self) -> dict[str, str]:
         """The topic's own settings on the broker."""
         kept = {} if self.retention_ms is None else {"retention.ms": str(self.retention_ms)}
-        # Only what others produce keeps the broker's own limit: a bad record at it must still fit among the dead letters.
+        # Inputs keep the broker's own limit: a bad record as long as that must still fit among the dead letters.
         large = {} if self.role == "input" else {"max.message.bytes": str(LARGEST_RECORD_BYTES)}
         return {"cleanup.policy": self.cleanup, **kept, **large}
 
