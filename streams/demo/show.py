@@ -1,6 +1,7 @@
 """Where the board is shown: live on a terminal, as plain lines anywhere else, and as a picture in a file."""
 
 import io
+import re
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -136,7 +137,9 @@ class Picture:
         if self._path is None:
             return
         self._console.print(verdict)
-        self._console.save_svg(str(self._path), title="squall demo")
+        drawing = self._console.export_svg(title="squall demo")
+        # Rich names fonts on a server; the picture must not ask anyone for anything.
+        self._path.write_text(re.sub(r"@font-face \{.*?\}", "", drawing, flags=re.DOTALL), encoding="utf-8")
 
 
 def _recorder() -> Console:
