@@ -6,6 +6,7 @@ from collections import Counter
 import msgspec
 
 from detectors.config import Alerts
+from detectors.ledger import merge_evidence
 from detectors.ranking import ranking_score
 from detectors.results import Alert, Contribution, Evidence, Pattern, Severity, Status
 
@@ -144,7 +145,7 @@ class AlertBook:
         known.last_us = max(known.last_us, finding.timestamp)
         joined = tuple(account for account in finding.accounts if account not in known.accounts)
         known.accounts = (known.accounts + joined)[:_MOST_ACCOUNTS]
-        known.evidence = _spread(known.evidence, finding.evidence)
+        known.evidence = merge_evidence(known.evidence + finding.evidence)
         repeats = len(self._opened[(finding.pattern, finding.symbol)]) - 1
         score = self._score(finding, repeats)
         worse = _ORDER[finding.severity], score
@@ -194,12 +195,3 @@ class AlertBook:
     @staticmethod
     def _score(finding: Finding, repeats: int) -> float:
         return ranking_score(finding.severity, finding.per_day, finding.notional, finding.families, repeats)
-
-
-def _spread(known: tuple[Evidence, ...], more: tuple[Evidence, ...]) -> tuple[Evidence, ...]:
-    """The stretches of both, one a topic partition."""
-    spans = {(part.topic, part.partition): [part.first_offset, part.last_offset] for part in known}
-    for part in more:
-        span = spans.setdefault((part.topic, part.partition), [part.first_offset, part.last_offset])
-        span[0], span[1] = min(span[0], part.first_offset), max(span[1], part.last_offset)
-    return tuple(Evidence(topic, partition, *span) for (topic, partition), span in sorted(spans.items()))

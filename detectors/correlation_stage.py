@@ -6,7 +6,7 @@ from detectors.alert_book import AlertBook, Finding
 from detectors.config import CoreSettings
 from detectors.correlation import Correlator, Joint
 from detectors.events import Event
-from detectors.ledger import InputLedger
+from detectors.ledger import InputLedger, merge_evidence
 from detectors.leverage_pool import LeveragePool
 from detectors.results import Alert, Evidence, LeverageMove, Severity, Signal, SignalFrame
 from detectors.seeds import seed_of
@@ -118,7 +118,7 @@ class CorrelationStage(Stage[CorrelationTick]):
         """Judge a tick: first alone, at the end of a second together, then end what is over."""
         self._frames.close(tick)
         now_us = (tick + 1) * self.tick_us
-        signals = [*state.signals, *self._leverage.close_tick(tick, state.moves, tuple(sorted(state.evidence)))]
+        signals = [*state.signals, *self._leverage.close_tick(tick, state.moves, merge_evidence(state.evidence))]
         signals.sort(key=lambda signal: (signal.detector, signal.scope, signal.entity, signal.symbol))
         findings = []
         for signal in signals:
@@ -212,6 +212,6 @@ class CorrelationStage(Stage[CorrelationTick]):
             contributions=joint.contributions,
             accounts=tuple(dict.fromkeys(account for signal in by_rarity for account in signal.accounts)),
             notional=sum(signal.notional for signal in joint.signals),
-            evidence=tuple(sorted({part for signal in joint.signals for part in signal.evidence})),
+            evidence=merge_evidence(part for signal in joint.signals for part in signal.evidence),
             families=len(joint.contributions),
         )

@@ -1,7 +1,7 @@
 """What a stage has read of a topic, by tick: where the evidence lies, and which offsets are done with."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from detectors.config import Timing
 from detectors.results import Evidence
@@ -68,6 +68,21 @@ class InputLedger:
         """Close a tick; where its records lie, None when it had none here."""
         span = self._open.pop(tick, None)
         return Evidence(self.topic, self.partition, span[0], span[1]) if span is not None else None
+
+
+def merge_evidence(parts: Iterable[Evidence]) -> tuple[Evidence, ...]:
+    """One stretch a topic partition, from its first record to its last, sorted.
+
+    Examples
+    --------
+    >>> merge_evidence([Evidence("cancels", 0, 5, 9), Evidence("books", 0, 1, 2), Evidence("cancels", 0, 4, 7)])[1]
+    Evidence(topic='cancels', partition=0, first_offset=4, last_offset=9)
+    """
+    spans: dict[tuple[str, int], list[int]] = {}
+    for part in parts:
+        span = spans.setdefault((part.topic, part.partition), [part.first_offset, part.last_offset])
+        span[0], span[1] = min(span[0], part.first_offset), max(span[1], part.last_offset)
+    return tuple(Evidence(topic, partition, *span) for (topic, partition), span in sorted(spans.items()))
 
 
 class EvidenceWindow:
