@@ -10,7 +10,7 @@ from tests.benchmarks import latency, ours
 from tests.benchmarks.backlog import Item, bytes_per_event, density_per_s, loaded_broker, simulate
 from tests.benchmarks.core import rounds, run_core
 from tests.benchmarks.processes import Cores, run, split_cores
-from tests.benchmarks.report import machine, show, summary, write
+from tests.benchmarks.report import machine, show_figures, show_parts, summary, write
 
 _DENSE_PER_S, _SPARSE_PER_S = 100_000.0, 1_000.0
 _LATENCY_SHARE = 0.7
@@ -54,8 +54,8 @@ def core_alone(items: Sequence[Item], size: Size) -> dict[str, float]:
     return summary([run_core(fetches)._asdict() for _ in range(size.repetitions)])
 
 
-def measure(size: Size) -> tuple[dict[str, Any], dict[str, dict[str, float]]]:
-    """Everything: what goes to `bench.json`, and the parts for the table."""
+def measure(size: Size) -> dict[str, Any]:
+    """Everything, as it goes to `bench.json`; the table is printed as soon as it is known."""
     about = machine()
     cores = split_cores()
     memory = run(["-m", "tests.benchmarks.memory", str(size.accounts)], cores.measured, _DEADLINE_S)
@@ -65,8 +65,29 @@ def measure(size: Size) -> tuple[dict[str, Any], dict[str, dict[str, float]]]:
     parts |= alternate(dense, size, cores)
     with loaded_broker(sparse) as broker:
         parts["squall, sparse"] = summary([ours.measure(broker, "sparse", len(sparse), cores.measured)])
+    show_parts(parts)
+    attempts: list[dict[str, Any]] = []
+    if size.latency_s:
+        offered = _LATENCY_SHARE * parts["squall"]["events_per_s"]
+        attempts = latency.measure_sustained(dense, offered, size.latency_s, cores)
+    return {
+        **rates(parts),
+        "latency_ms": attempts[-1]["latency_ms"] if attempts else None,
+        "latency": {"settings": latency.SETTINGS, "attempts": attempts},
+        "bytes_per_account": round(max(memory["resident"], memory["allocated"])),
+        "bytes_per_account_resident": round(memory["resident"]),
+        "bytes_per_account_allocated": round(memory["allocated"]),
+        "event_bytes": round(bytes_per_event(dense)),
+        "density_per_s": {"dense": round(density_per_s(dense)), "sparse": round(density_per_s(sparse))},
+        "parts": parts,
+        "machine": about,
+    }
+
+
+def rates(parts: dict[str, dict[str, float]]) -> dict[str, float]:
+    """Events a second of each part, and how ours compares."""
     floor, stock, squall = (parts[name] for name in ("floor", "stock Faust", "squall"))
-    found: dict[str, Any] = {
+    return {
         "floor_events_per_s": floor["events_per_s"],
         "stock_faust_events_per_s": stock["events_per_s"],
         "squall_events_per_s": squall["events_per_s"],
@@ -77,22 +98,7 @@ def measure(size: Size) -> tuple[dict[str, Any], dict[str, dict[str, float]]]:
         "ratio_to_floor": round(squall["events_per_s"] / floor["events_per_s"], 2),
         "ratio_to_stock_faust_by_cpu": round(squall["events_per_cpu_s"] / stock["events_per_cpu_s"], 2),
         "ratio_to_floor_by_cpu": round(squall["events_per_cpu_s"] / floor["events_per_cpu_s"], 2),
-        "latency_ms": None,
-        "latency": None,
-        "bytes_per_account": round(max(memory["resident"], memory["allocated"])),
-        "bytes_per_account_resident": round(memory["resident"]),
-        "bytes_per_account_allocated": round(memory["allocated"]),
-        "event_bytes": round(bytes_per_event(dense)),
-        "density_per_s": {"dense": round(density_per_s(dense)), "sparse": round(density_per_s(sparse))},
-        "parts": parts,
-        "machine": about,
     }
-    if size.latency_s:
-        offered = _LATENCY_SHARE * squall["events_per_s"]
-        attempts = latency.measure_sustained(dense, offered, size.latency_s, cores)
-        found["latency_ms"] = attempts[-1]["latency_ms"]
-        found["latency"] = {"settings": latency.SETTINGS, "attempts": attempts}
-    return found, parts
 
 
 def main() -> None:
@@ -101,8 +107,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a minute, to see that it works; no latency")
     parser.add_argument("--out", type=Path, default=Path("bench.json"), help="where to write what was found")
     options = parser.parse_args()
-    found, parts = measure(QUICK if options.quick else FULL)
-    show(found, parts)
+    found = measure(QUICK if options.quick else FULL)
+    show_figures(found)
     write(found, options.out)
 
 

@@ -132,22 +132,22 @@ class _Sending:
     def __init__(self, producer: AIOKafkaProducer) -> None:
         self.producer = producer
         self.added = 0
-        self._open: dict[Place, Any] = {}
+        self._waiting: dict[Place, list[Any]] = {}
         self._under_way: dict[Place, asyncio.Future[Any]] = {}
 
     def add(self, place: Place, key: bytes, value: bytes) -> None:
-        batch = self._open.get(place)
-        if batch is None:
-            batch = self._open[place] = self.producer.create_batch()
-        if batch.append(timestamp=None, key=key, value=value) is None:
-            raise RuntimeError(f"expected the broker to keep pace, found a megabyte waiting for {place[0]}[{place[1]}]")
+        waiting = self._waiting.setdefault(place, [])
+        # None: the batch is full, since the broker does not keep pace; what waits then grows, and so does the latency.
+        if not waiting or waiting[-1].append(timestamp=None, key=key, value=value) is None:
+            waiting.append(self.producer.create_batch())
+            waiting[-1].append(timestamp=None, key=key, value=value)
         self.added += 1
 
     async def send(self) -> None:
-        for place in list(self._open):
+        for place, waiting in self._waiting.items():
             before = self._under_way.get(place)
-            if before is None or before.done():
-                batch = self._open.pop(place)
+            if waiting and (before is None or before.done()):
+                batch = waiting.pop(0)
                 batch.close()
                 self._under_way[place] = await self.producer.send_batch(batch, place[0], partition=place[1])
 

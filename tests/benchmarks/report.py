@@ -46,16 +46,20 @@ def summary(runs: Sequence[dict[str, float]]) -> dict[str, float]:
     }
 
 
-def show(found: dict[str, Any], parts: dict[str, dict[str, float]]) -> None:
+def show_parts(parts: dict[str, dict[str, float]]) -> None:
     """Print the table."""
     table = Table(title="Events a second of one process, one event a record")
     for name in ("part", "events/s", "lowest", "highest", "events/CPU s", "CPU µs/event"):
         table.add_column(name, justify="left" if name == "part" else "right")
     for name, part in parts.items():
-        rates = [f"{part[key]:,.0f}" for key in ("events_per_s", "lowest", "highest", "events_per_cpu_s")]
-        table.add_row(name, *rates, f"{part['cpu_us_per_event']:.2f}")
+        shown = [f"{part[key]:,.0f}" for key in ("events_per_s", "lowest", "highest", "events_per_cpu_s")]
+        table.add_row(name, *shown, f"{part['cpu_us_per_event']:.2f}")
+    Console().print(table)
+
+
+def show_figures(found: dict[str, Any]) -> None:
+    """Print what is not in the table."""
     console = Console()
-    console.print(table)
     for name, value in found.items():
         if name not in ("machine", "parts"):
             console.print(f"{name}: {value}")
