@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from functools import cache
 
 import msgspec
-from hypothesis import example, given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from detectors.results import Alert
@@ -12,6 +12,8 @@ from tests.detectors.workers import Workers, alerts_of_pipeline
 from tests.helpers import Arrival, Log, at_us, quick_settings, shuffled_within, stressed_flow
 
 SETTINGS = quick_settings()
+#: A seed says no more when it is small, and each try takes a second.
+WITHOUT_SHRINKING = (Phase.explicit, Phase.reuse, Phase.generate)
 
 seeds = st.integers(0, 2**32 - 1)
 partition_numbers = st.sampled_from([1, 2, 3])
@@ -52,25 +54,25 @@ def test_the_pipeline_gives_the_same_alerts_twice() -> None:
     assert encoded(alerts_of_pipeline(the_log(2), SETTINGS)) == expected(2)
 
 
-@settings(max_examples=8)
+@settings(max_examples=8, phases=WITHOUT_SHRINKING)
 @given(seeds, partition_numbers, batch_sizes)
 def test_batches_interleaving_and_delay_change_no_alert(seed: int, partitions: int, batch: int) -> None:
     assert encoded(Workers(SETTINGS, the_log(partitions), seed, batch).run()) == expected(partitions)
 
 
-@settings(max_examples=4)
+@settings(max_examples=4, phases=WITHOUT_SHRINKING)
 @given(seeds, batch_sizes)
 def test_idle_time_outs_that_pass_between_reads_change_no_alert(seed: int, batch: int) -> None:
     assert encoded(Workers(SETTINGS, the_log(2), seed, batch).run(idle=0.02)) == expected(2)
 
 
-@settings(max_examples=4)
+@settings(max_examples=4, phases=WITHOUT_SHRINKING)
 @given(seeds, batch_sizes)
 def test_records_delivered_again_change_no_alert(seed: int, batch: int) -> None:
     assert encoded(Workers(SETTINGS, the_log(2), seed, batch).run(repeat=0.3)) == expected(2)
 
 
-@settings(max_examples=3)
+@settings(max_examples=3, phases=WITHOUT_SHRINKING)
 @given(seeds)
 def test_a_market_stage_that_begins_again_changes_no_alert(seed: int) -> None:
     workers = Workers(SETTINGS, the_log(2), seed, batch=100)
@@ -78,7 +80,7 @@ def test_a_market_stage_that_begins_again_changes_no_alert(seed: int) -> None:
     assert sum(account.counters["duplicate_frame_ticks"] for account in workers.accounts) > 0
 
 
-@settings(max_examples=3)
+@settings(max_examples=3, phases=WITHOUT_SHRINKING)
 @given(seeds)
 def test_arrivals_permuted_within_the_lateness_change_no_alert_but_its_offsets(seed: int) -> None:
     log = Log(shuffled_within(the_flow(), SETTINGS.timing.lateness_us, seed), 2)
@@ -87,7 +89,7 @@ def test_arrivals_permuted_within_the_lateness_change_no_alert_but_its_offsets(s
     assert encoded(Workers(SETTINGS, log, seed).run()) == encoded(in_file)
 
 
-@settings(max_examples=4)
+@settings(max_examples=4, phases=WITHOUT_SHRINKING)
 @given(st.floats(113.0, 150.0), seeds)
 @example(127.3, 1)
 @example(131.5, 1)

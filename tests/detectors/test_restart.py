@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from functools import cache
 from itertools import accumulate
 
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from detectors.account_stage import AccountStage
@@ -14,6 +14,8 @@ from tests.detectors.workers import Workers
 from tests.helpers import Flow, Log, at_us, quick_settings
 
 SETTINGS = quick_settings()
+#: A seed says no more when it is small, and each try takes a second.
+WITHOUT_SHRINKING = (Phase.explicit, Phase.reuse, Phase.generate)
 TICK_US = SETTINGS.timing.tick_us
 #: Shares of what is left of each input that a stage reads before it is killed.
 lives = st.lists(st.lists(st.floats(0.0, 1.0), min_size=3, max_size=3), min_size=1, max_size=4)
@@ -55,7 +57,7 @@ class Watched(Workers):
         return [event.timestamp // TICK_US + 1 for event in self.log.of(topic, partition)]
 
 
-@settings(max_examples=3)
+@settings(max_examples=3, phases=WITHOUT_SHRINKING)
 @given(st.integers(0, 2**32 - 1))
 def test_every_record_below_a_safe_offset_is_in_a_closed_tick(seed: int) -> None:
     workers = Watched(SETTINGS, the_log(), seed, batch=20)
@@ -92,7 +94,7 @@ def market_activity(partition: int, lives: list[list[float]]) -> list[ActivityFr
     return frames
 
 
-@settings(max_examples=20)
+@settings(max_examples=20, phases=WITHOUT_SHRINKING)
 @given(lives)
 def test_a_market_stage_begun_again_hands_on_all_activity_once(lives: list[list[float]]) -> None:
     whole = activity_taken(market_activity(1, []))
