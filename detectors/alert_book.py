@@ -15,6 +15,8 @@ RULE_VERSION = 1
 _ORDER: dict[Severity, int] = {"info": 0, "warning": 1, "critical": 2}
 _MOST_ACCOUNTS = 20
 _GROWTH = 1.2
+#: Patterns and symbols whose openings are remembered; those opened longest ago go first.
+_MOST_REMEMBERED = 10_000
 _HOUR_US = 3_600_000_000
 
 
@@ -123,6 +125,7 @@ class AlertBook:
             one = self._open[key]
             one.revision += 1
             resolved.append(self._alert(one, "resolved", now_us))
+        for key in over:
             del self._open[key]
         return resolved
 
@@ -138,7 +141,10 @@ class AlertBook:
         alert_id = hashlib.blake2b(name.encode(), digest_size=16).hexdigest()
         opened = _Open(alert_id, finding, self._score(finding, len(recent)))
         self._open[key] = opened
+        self._opened.pop(key, None)
         self._opened[key] = [*recent, finding.timestamp]
+        if len(self._opened) > _MOST_REMEMBERED:
+            del self._opened[next(iter(self._opened))]
         return opened
 
     def _worsen(self, known: _Open, finding: Finding) -> None:
@@ -146,7 +152,7 @@ class AlertBook:
         joined = tuple(account for account in finding.accounts if account not in known.accounts)
         known.accounts = (known.accounts + joined)[:_MOST_ACCOUNTS]
         known.evidence = merge_evidence(known.evidence + finding.evidence)
-        repeats = len(self._opened[(finding.pattern, finding.symbol)]) - 1
+        repeats = max(len(self._opened.get((finding.pattern, finding.symbol), ())) - 1, 0)
         score = self._score(finding, repeats)
         worse = _ORDER[finding.severity], score
         if worse > (_ORDER[known.finding.severity], known.score):

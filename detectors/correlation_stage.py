@@ -130,8 +130,8 @@ class CorrelationStage(Stage[CorrelationTick]):
             findings += self._together(tick)
         elif signals:
             self.open_tick(tick - tick % self._ticks_a_second + self._ticks_a_second - 1)
-        self._alerts += self._book.resolve(now_us)
         self._alerts += self._book.take(findings, now_us)
+        self._alerts += self._book.resolve(now_us)
         due_us = self._book.resolve_due_us()
         if due_us is not None:
             self.open_tick(max(-(-due_us // self.tick_us) - 1, tick + 1))
@@ -139,7 +139,8 @@ class CorrelationStage(Stage[CorrelationTick]):
     def _correlate(self, tick: int, signal: Signal) -> None:
         stream = f"{signal.detector}/{signal.scope}"
         self._by_symbol.add(signal.symbol, signal.pattern, stream, tick, signal)
-        self._symbols.add(signal.symbol)
+        if len(self._symbols) < self.settings.memory.max_symbols:
+            self._symbols.add(signal.symbol)
         self._by_market.families = max(2, len(self._symbols))
         self._by_market.add(MARKET, signal.symbol, f"{signal.pattern}/{stream}", tick, signal)
         if signal.scope in ("account", "group"):

@@ -40,6 +40,7 @@ class LeveragePool:
 
     def __init__(self, settings: CoreSettings, counters: Counter[str]) -> None:
         self._settings = settings
+        self._counters = counters
         self._tick_us = settings.timing.tick_us
         self._symbols: dict[str, _SymbolLeverage] = {}
         self._scorer = Scorer(settings.calibration, counters)
@@ -59,9 +60,14 @@ class LeveragePool:
     def _judge(
         self, tick: int, symbol: str, moves: list[LeverageMove], evidence: tuple[Evidence, ...]
     ) -> Signal | None:
-        state = self._symbols.get(symbol)
+        state = self._symbols.pop(symbol, None)
         if state is None:
-            state = self._symbols[symbol] = _SymbolLeverage(symbol, self._settings)
+            state = _SymbolLeverage(symbol, self._settings)
+            if len(self._symbols) >= self._settings.memory.max_symbols:
+                del self._symbols[next(iter(self._symbols))]
+                self._counters["evicted_symbols"] += 1
+        # Put back at the end: the order of the dict is the order of eviction.
+        self._symbols[symbol] = state
         raises, micro = sum(move.raises for move in moves), sum(move.doublings_micro for move in moves)
         for window in state.windows.values():
             window.add(tick, {symbol: [raises, micro]})

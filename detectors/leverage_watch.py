@@ -128,8 +128,17 @@ class LeverageWatch:
         return standing
 
 
-def _order(change: LeverageChange) -> tuple[int, str, str, float, float]:
-    return change.timestamp, change.account, change.symbol, change.leverage, change.position
+def _order(change: LeverageChange) -> tuple[int, str, str, float, float, float, float]:
+    """Everything that what is made of a change depends on, time first."""
+    return (
+        change.timestamp,
+        change.account,
+        change.symbol,
+        change.leverage,
+        change.prev_leverage or 0.0,
+        change.position,
+        change.entry_price or 0.0,
+    )
 
 
 def _result(symbol: str, move: _Move) -> LeverageMove:

@@ -40,7 +40,7 @@ class Stage(Generic[TickState]):
         self.partition = partition
         self.settings = settings
         self.counters: Counter[str] = Counter()
-        self.watermark = Watermark([*topics, *sources], settings.timing)
+        self.watermark = Watermark(topics, settings.timing, sources)
         self.closed_us = BEGINNING_US
         self.tick_us = settings.timing.tick_us
         self._ledgers = {topic: InputLedger(topic, partition, settings.timing) for topic in topics}

@@ -26,6 +26,7 @@ _SIDES = np.array(
     [[name.startswith(side) or name == "spread_bp" for name in _NAMES] for side in ("bid", "ask")], dtype=float
 )
 _SIDES /= _SIDES.sum(axis=1, keepdims=True)
+_SIDE_WEIGHTS: list[list[float]] = _SIDES.tolist()
 #: What is looked at: the worse side and both sides, as they stand and on average.
 _VIEWS = ("side", "both", "side on average", "both on average")
 _STATISTIC_FLOOR = 0.3
@@ -136,7 +137,7 @@ class ThinBook(Detector):
         lasting, both = view >= 2, view % 2 == 1
         z_scores, level = (smooth, self._smooth_level) if lasting else (now, self._level)
         seen = self._smoothed(_logs(x), x.get("time_s", 0.0)) if lasting else _logs(x)
-        weights = _SIDES.sum(axis=0) if both else _SIDES[int(np.argmax(_SIDES @ z_scores))]
+        weights = _SIDES.sum(axis=0) if both else _SIDES[int(np.argmax(_side_means(z_scores)))]
         parts = sorted(
             ((float(z_scores[i]), name, i) for i, name in enumerate(_NAMES) if weights[i] > 0.0 and z_scores[i] > 0.0),
             reverse=True,
@@ -217,9 +218,15 @@ def _logs(x: Features) -> NDArray[np.float64]:
 
 
 def _views(now: NDArray[np.float64], smooth: NDArray[np.float64]) -> list[float]:
-    """The worse side's mean z-score and both sides', as they stand and on average."""
-    sides, averages = (_SIDES @ now).tolist(), (_SIDES @ smooth).tolist()
+    """The worse side's mean z-score and the better's, as they stand and on average."""
+    sides, averages = _side_means(now), _side_means(smooth)
     return [max(sides), min(sides), max(averages), min(averages)]
+
+
+def _side_means(z_scores: NDArray[np.float64]) -> list[float]:
+    # Added up in order, not by a matrix product: that one's last digit depends on the processor.
+    values = z_scores.tolist()
+    return [sum(weight * z for weight, z in zip(side, values, strict=True)) for side in _SIDE_WEIGHTS]
 
 
 def _by_name(z_scores: NDArray[np.float64]) -> Features:

@@ -13,12 +13,16 @@ BEGINNING_US = -1
 RESTS_ENOUGH = 6
 
 
+#: A longer step of the caller's clock counts as this much: its process stood still, not the inputs.
+_LONGEST_STEP_US = 1_000_000
+
+
 class _Input:
     __slots__ = ("complete_us", "heard_us", "rested_until_us", "resting_since_us", "rests")
 
     def __init__(self) -> None:
         self.complete_us = BEGINNING_US
-        self.heard_us: int | None = None
+        self.heard_us = 0
         self.wake()
 
     def wake(self) -> None:
@@ -31,21 +35,23 @@ class Watermark:
     """The time up to which all active inputs are complete; it never goes back.
 
     An input is *complete* to a time that whoever feeds it states: newest event minus lateness for a topic, closed ticks
-    for a stage upstream. It holds the others back until it is *at rest*, or is not heard of for `source_timeout_ms`. A
-    topic is at rest when the broker's answers over `idle_ms` said that it was read to its end; a stage upstream, when
-    it said so itself for as long. How late that is heard does not count, for a reader that has fallen behind must not
-    take its own slowness for silence. When every input is at rest, all that was seen is complete. The first
-    event after such a silence makes every input wait its `idle_ms` again, so that a burst of input is taken together,
-    whichever topic shows it first.
+    for a stage upstream. It holds the others back until it is *at rest*; a stage upstream also when it is not heard of
+    for `source_timeout_ms`. A topic is at rest when the broker's answers over `idle_ms` said that it was read to its
+    end; a stage upstream, when it said so itself for as long. How late that is heard does not count, for a reader that
+    has fallen behind must not take its own slowness for silence. When every input is at rest, all that was seen is
+    complete. The first event after such a silence makes every input wait its `idle_ms` again, so that a burst of input
+    is taken together, whichever topic shows it first.
 
     Times named `now_us` are the caller's clock (any monotonic microseconds); the others are event time.
 
     Parameters
     ----------
-    inputs
-        Names of the inputs that are waited for.
+    topics
+        Names of the topics that are waited for.
     timing
         The settings of time.
+    sources
+        Names of the stages upstream that are waited for.
 
     Examples
     --------
@@ -58,9 +64,13 @@ class Watermark:
     4000000
     """
 
-    def __init__(self, inputs: Iterable[str], timing: Timing) -> None:
+    def __init__(self, topics: Iterable[str], timing: Timing, sources: Iterable[str] = ()) -> None:
         self.timing = timing
-        self._inputs = {name: _Input() for name in inputs}
+        self._sources = frozenset(sources)
+        self._inputs = {name: _Input() for name in (*topics, *self._sources)}
+        # Time as this object has seen it pass: what happens while its process is stopped is nobody's silence.
+        self._awake_us = 0
+        self._last_us: int | None = None
         #: The newest event time that any input has shown.
         self.newest_us = BEGINNING_US
         self._value_us = BEGINNING_US
@@ -71,21 +81,21 @@ class Watermark:
 
         Its newest event is at `newest_us`, by default just before.
         """
+        self._pass(now_us)
         state = self._inputs[name]
         state.complete_us = max(state.complete_us, complete_us)
-        state.heard_us = now_us
+        state.heard_us = self._awake_us
         self.newest_us = max(self.newest_us, complete_us - 1 if newest_us is None else newest_us)
         if self._all_at_rest:
             self._all_at_rest = False
             for other in self._inputs.values():
                 other.wake()
-                other.heard_us = now_us
+                other.heard_us = self._awake_us
         state.wake()
 
     def rest(self, name: str, seen_us: int) -> None:
         """State that `name` was read to its end when the broker last answered, at `seen_us` of the caller's clock."""
         state = self._inputs[name]
-        state.heard_us = max(state.heard_us or 0, seen_us)
         if state.resting_since_us is None:
             state.resting_since_us = seen_us
         state.rested_until_us = max(state.rested_until_us, seen_us)
@@ -98,16 +108,19 @@ class Watermark:
             return
         if complete_us > state.complete_us:
             self.observe(name, complete_us, now_us)
-        state.heard_us = now_us
+        self._pass(now_us)
+        state.heard_us = self._awake_us
         state.rests += 1
 
     def at_rest(self, now_us: int) -> bool:
         """Whether no input is active any more."""
-        return not any(self._holds(state, now_us) for state in self._inputs.values())
+        self._pass(now_us)
+        return not any(self._holds(name, state) for name, state in self._inputs.items())
 
     def value(self, now_us: int) -> int:
         """The watermark, in event-time microseconds; `BEGINNING_US` while an active input has shown nothing."""
-        active = [state.complete_us for state in self._inputs.values() if self._holds(state, now_us)]
+        self._pass(now_us)
+        active = [state.complete_us for name, state in self._inputs.items() if self._holds(name, state)]
         self._all_at_rest = not active
         reached = min(active) if active else self.newest_us + self.timing.tick_us
         if not active and self.newest_us == BEGINNING_US:
@@ -115,10 +128,13 @@ class Watermark:
         self._value_us = max(self._value_us, reached)
         return self._value_us
 
-    def _holds(self, state: _Input, now_us: int) -> bool:
-        if state.heard_us is None:
-            state.heard_us = now_us
-        if now_us - state.heard_us >= self.timing.source_timeout_ms * 1_000:
+    def _pass(self, now_us: int) -> None:
+        if self._last_us is not None:
+            self._awake_us += min(max(now_us - self._last_us, 0), _LONGEST_STEP_US)
+        self._last_us = now_us
+
+    def _holds(self, name: str, state: _Input) -> bool:
+        if name in self._sources and self._awake_us - state.heard_us >= self.timing.source_timeout_ms * 1_000:
             return False
         if state.rests >= RESTS_ENOUGH:
             return False

@@ -166,10 +166,19 @@ def test_a_signal_waits_for_every_source_to_come_as_far() -> None:
 def test_a_source_that_died_holds_the_others_until_its_time_out() -> None:
     settings = CoreSettings(timing=Timing(source_timeout_ms=30_000))
     stage = CorrelationStage(["market/0", "account/0"], settings)
-    stage.poll(0)
+    for second in range(30):
+        assert stage.poll(second * 1_000_000) == ()
     stage.push_frame(a_signal_frame("market/0", 50), 0, 29_000_000)
     assert stage.poll(29_999_999) == ()
     assert len(stage.poll(30_000_000)) == 1
+
+
+def test_a_process_that_stood_still_does_not_take_its_own_sleep_for_a_silence_of_others() -> None:
+    settings = CoreSettings(timing=Timing(source_timeout_ms=30_000))
+    stage = CorrelationStage(["market/0", "account/0"], settings)
+    stage.poll(0)
+    stage.push_frame(a_signal_frame("market/0", 50), 0, 60_000_000)
+    assert stage.poll(60_000_001) == ()
 
 
 def test_an_open_alert_is_resolved_by_event_time_and_not_by_the_clock() -> None:
