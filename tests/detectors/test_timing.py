@@ -98,12 +98,17 @@ def test_a_stage_upstream_holds_the_others_until_it_has_said_often_enough_that_i
     assert mark.value(now_us=0) == 8_500_000
 
 
-def test_an_input_that_was_never_said_to_be_at_rest_holds_the_others_until_it_times_out() -> None:
+def test_a_topic_that_was_never_said_to_be_at_rest_holds_the_others_for_ever() -> None:
     mark = a_mark(trades=9_000_000, cancels=8_000_000)
-    assert mark.value(now_us=0) == BEGINNING_US
-    for name in ("trades", "cancels"):
-        mark.observe(name, 9_000_000, now_us=4_999_999)
-    assert mark.value(now_us=4_999_999) == BEGINNING_US
+    for second in range(100):
+        assert mark.value(now_us=second * 1_000_000) == BEGINNING_US
+
+
+def test_a_source_that_says_nothing_holds_the_others_until_it_times_out() -> None:
+    mark = Watermark(["leverage"], TIMING, sources=["market/0"])
+    for second in range(5):
+        mark.observe("leverage", 9_000_000, now_us=second * 1_000_000)
+        assert mark.value(now_us=second * 1_000_000) == BEGINNING_US
     assert mark.value(now_us=5_000_000) == 9_000_000
 
 
