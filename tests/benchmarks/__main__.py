@@ -69,7 +69,7 @@ def measure(size: Size) -> dict[str, Any]:
     attempts: list[dict[str, Any]] = []
     if size.latency_s:
         offered = _LATENCY_SHARE * parts["squall"]["events_per_s"]
-        attempts = latency.measure_sustained(dense, offered, size.latency_s, cores)
+        attempts = latency.measure_sustained(offered, size.latency_s, cores)
     return {
         **rates(parts),
         "latency_ms": attempts[-1]["latency_ms"] if attempts else None,

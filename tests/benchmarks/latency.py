@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from streams.codecs import decode_alert
 from streams.topics import ALERTS, bootstrap_servers
-from tests.benchmarks.backlog import Item, loaded_broker
+from tests.benchmarks.backlog import Item, loaded_broker, simulate
 from tests.benchmarks.ours import working
 from tests.benchmarks.pacing import Pace, Paced, burst_symbols, pace
 from tests.benchmarks.processes import Cores
@@ -28,16 +28,22 @@ SETTINGS = {
 _WARM_UP_S = 42.0
 _QUANTILES = (("p50", 0.5), ("p99", 0.99), ("p99.9", 0.999))
 _MOST_ATTEMPTS = 3
+_LOOP_S = 5.0
+#: In its first seconds, and at these rates, the simulated exchange makes four fifths of what it is asked for.
+_MADE_OF_ASKED = 1.25
 _PREPARE_S = 1.0
 #: After the end, for what is still under way.
 _GRACE_S = 4.0
 
 
-def measure_sustained(items: Sequence[Item], events_per_s: float, seconds: float, cores: Cores) -> list[dict[str, Any]]:
+def measure_sustained(events_per_s: float, seconds: float, cores: Cores) -> list[dict[str, Any]]:
     """Offer the rate, then half of it and so on, until the worker keeps up; the last of the attempts counts."""
     attempts: list[dict[str, Any]] = []
     while not attempts or (not attempts[-1]["sustained"] and len(attempts) < _MOST_ATTEMPTS):
-        attempts.append(measure(items, events_per_s / 2 ** len(attempts), seconds, cores))
+        rate_per_s = events_per_s / 2 ** len(attempts)
+        # Made for each rate: books and tickers come by the clock, and must not be stretched with the rest.
+        items = simulate(round(_LOOP_S * rate_per_s), rate_per_s * _MADE_OF_ASKED)
+        attempts.append(measure(items, rate_per_s, seconds, cores))
     return attempts
 
 
