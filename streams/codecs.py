@@ -5,7 +5,7 @@ reason, and its neighbours are taken. Only a record that is no JSON array of sep
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Literal, NamedTuple, TypeVar, cast
 
 import msgspec
@@ -144,16 +144,21 @@ class RecordDecoder:
         if not crossed:
             return decoded
         refusals = [Refusal(index, "crossed_book", _crossing(decoded.events[index])) for index in crossed]
-        refused = decoded.refused + locate_refusals(refusals, values, offsets, decoded)
+        located = locate_refusals(refusals, values, offsets, decoded)
+        whole = {refused.offset for refused in located if refused.element == WHOLE_RECORD}
+        refused = [refused for refused in decoded.refused if refused.offset not in whole]
         dropped = set(crossed)
-        kept = [index for index in range(len(decoded.events)) if index not in dropped]
-        return Decoded([decoded.events[i] for i in kept], [decoded.offsets[i] for i in kept], sorted(refused))
+        kept = [i for i, offset in enumerate(decoded.offsets) if i not in dropped and offset not in whole]
+        return Decoded([decoded.events[i] for i in kept], [decoded.offsets[i] for i in kept], sorted(refused + located))
 
 
 def locate_refusals(
     refusals: Sequence[Refusal], values: Sequence[bytes | None], offsets: Sequence[int], decoded: Decoded
 ) -> list[RefusedElement]:
     """Find the bytes of events that were refused after they had been decoded.
+
+    A record with more than `MOST_REFUSALS` bad elements, those that `decoded` refused included, comes back once, as a
+    whole, whatever became of its other elements.
 
     Parameters
     ----------
@@ -165,24 +170,35 @@ def locate_refusals(
         What `RecordDecoder.decode` returned for them.
     """
     value_at = dict(zip(offsets, values, strict=True))
-    refused_at: dict[int, set[int]] = {}
+    first_at: dict[int, int] = {}
+    for index, offset in enumerate(decoded.offsets):
+        first_at.setdefault(offset, index)
+    gone_at: dict[int, set[int]] = {}
     for refused in decoded.refused:
-        refused_at.setdefault(refused.offset, set()).add(refused.element)
-    return [_locate(refusal, value_at, refused_at, decoded.offsets) for refusal in refusals]
+        gone_at.setdefault(refused.offset, set()).add(refused.element)
+    refusals_at: dict[int, list[Refusal]] = {}
+    for refusal in refusals:
+        refusals_at.setdefault(decoded.offsets[refusal.element], []).append(refusal)
+    return [
+        located
+        for offset, found in refusals_at.items()
+        for located in _locate(offset, value_at[offset] or b"", found, first_at[offset], gone_at.get(offset, set()))
+    ]
 
 
 def _locate(
-    refusal: Refusal, value_at: dict[int, bytes | None], refused_at: dict[int, set[int]], event_offsets: Sequence[int]
-) -> RefusedElement:
-    offset = event_offsets[refusal.element]
-    value = value_at[offset] or b""
+    offset: int, value: bytes, refusals: Sequence[Refusal], first: int, gone: Collection[int]
+) -> list[RefusedElement]:
+    """Find the bytes of refused events of one record: `first` is its first event, `gone` gave none."""
+    if len(refusals) + len(gone) > MOST_REFUSALS:
+        message = f"{len(refusals) + len(gone)} elements refused, one of them: {refusals[0].message}"[:LONGEST_MESSAGE]
+        return [RefusedElement(offset, WHOLE_RECORD, refusals[0].reason, message, value)]
     elements = split_frame(value)
     if elements is None:
-        return RefusedElement(offset, WHOLE_RECORD, refusal.reason, refusal.message, value)
-    before = refusal.element - event_offsets.index(offset)
-    taken = [element for element in range(len(elements)) if element not in refused_at.get(offset, ())]
-    element = taken[before]
-    return RefusedElement(offset, element, refusal.reason, refusal.message, elements[element])
+        return [RefusedElement(offset, WHOLE_RECORD, refusal.reason, refusal.message, value) for refusal in refusals]
+    taken = [element for element in range(len(elements)) if element not in gone]
+    placed = [(taken[refusal.element - first], refusal) for refusal in refusals]
+    return [RefusedElement(offset, at, refusal.reason, refusal.message, elements[at]) for at, refusal in placed]
 
 
 def split_frame(value: bytes) -> list[bytes] | None:

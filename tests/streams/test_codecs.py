@@ -21,6 +21,7 @@ from detectors.events import (
     Trade,
 )
 from detectors.results import Activity, ActivityFrame, Evidence, Refusal, SignalFrame
+from streams import codecs
 from streams.codecs import (
     MOST_REFUSALS,
     WHOLE_RECORD,
@@ -43,6 +44,7 @@ EVENTS: dict[str, Event] = {
     "latency": Latency(5, "gateway", 80.5),
 }
 GOOD = encode_event(EVENTS["trades"])
+GOOD_BOOK = encode_event(EVENTS["books"])
 
 
 def trade(**changes: object) -> bytes:
@@ -145,6 +147,69 @@ def test_a_book_whose_best_bid_reaches_its_best_ask_is_refused_and_its_neighbour
         (2, 1, "schema", broken),
         (2, 2, "crossed_book", bad),
     ]
+
+
+CROSSED = encode_event(BookSnapshot(5, "BTC", [(101.0, 1.0)], [(101.0, 1.0)]))
+
+
+@pytest.fixture
+def splits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The lengths of the values that were cut into elements."""
+    lengths: list[int] = []
+
+    def counted(value: bytes) -> list[bytes] | None:
+        lengths.append(len(value))
+        return split_frame(value)
+
+    monkeypatch.setattr(codecs, "split_frame", counted)
+    return lengths
+
+
+def test_a_frame_full_of_crossed_books_becomes_one_dead_letter_and_is_not_cut(splits: list[int]) -> None:
+    many = 1_048_576 // (len(CROSSED) + 1) - 2
+    full = b"[" + b",".join([*[CROSSED] * many, GOOD_BOOK]) + b"]"
+    decoded = RecordDecoder("books").decode([CROSSED, full, GOOD_BOOK], [1, 2, 3])
+    assert many > 10_000
+    assert [(*refused[:3], refused.raw) for refused in decoded.refused] == [
+        (1, WHOLE_RECORD, "crossed_book", CROSSED),
+        (2, WHOLE_RECORD, "crossed_book", full),
+    ]
+    assert decoded.refused[1].message.startswith(f"{many} elements refused, one of them: Expected best bid < best ask")
+    assert decoded.events == [EVENTS["books"]]
+    assert decoded.offsets == [3]
+    assert splits == [len(CROSSED)]
+
+
+def test_a_frame_with_as_many_crossed_books_as_may_be_gives_a_letter_for_each_and_is_cut_once(
+    splits: list[int],
+) -> None:
+    frame = b"[" + b",".join([CROSSED] * MOST_REFUSALS + [GOOD_BOOK]) + b"]"
+    decoded = RecordDecoder("books").decode([frame], [7])
+    assert [refused[:3] for refused in decoded.refused] == [(7, i, "crossed_book") for i in range(MOST_REFUSALS)]
+    assert {refused.raw for refused in decoded.refused} == {CROSSED}
+    assert decoded.events == [EVENTS["books"]]
+    assert splits == [len(frame)]
+
+
+def test_broken_and_crossed_books_of_a_frame_count_together() -> None:
+    frame = b"[" + b",".join([CROSSED] * MOST_REFUSALS + [b"{}", GOOD_BOOK]) + b"]"
+    decoded = RecordDecoder("books").decode([frame], [7])
+    assert [(*refused[:2], refused.raw) for refused in decoded.refused] == [(7, WHOLE_RECORD, frame)]
+    assert decoded.events == []
+
+
+@pytest.mark.parametrize(("many", "letters"), [(MOST_REFUSALS, MOST_REFUSALS), (MOST_REFUSALS + 1, 1)])
+def test_events_ahead_of_their_topic_become_one_dead_letter_when_they_are_too_many(
+    many: int, letters: int, splits: list[int]
+) -> None:
+    values = [GOOD, b"[" + b",".join([GOOD] * (many + 1)) + b"]"]
+    decoded = RecordDecoder("trades").decode(values, [1, 2])
+    refusals = [Refusal(element, "future", "ahead") for element in range(2, many + 2)]
+    located = locate_refusals(refusals, values, [1, 2], decoded)
+    assert len(located) == letters
+    assert {refused.reason for refused in located} == {"future"}
+    assert (located[0].element, located[0].raw) == ((1, GOOD) if letters > 1 else (WHOLE_RECORD, values[1]))
+    assert splits == ([len(values[1])] if letters > 1 else [])
 
 
 def test_what_the_core_refuses_is_found_again_in_its_record() -> None:
