@@ -1,15 +1,22 @@
 """What was refused, as records of the `dead-letters` topic that Kafka Connect's own tools can read."""
 
-from streams.codecs import RefusedElement
+from streams.codecs import LONGEST_MESSAGE, RefusedElement
+from streams.topics import LARGEST_RECORD_BYTES
 
 #: Where in the way of a record it was refused: the core's reasons come after decoding.
 _STAGES = {"future": "TRANSFORMATION"}
+#: A value longer than this is cut: with its headers it must fit into what the broker takes. A record may be longer than
+#: its topic's limit, which counts compressed bytes.
+LONGEST_VALUE_BYTES = LARGEST_RECORD_BYTES - 32_768
 
 
 def dead_letter(
     topic: str, partition: int, refused: RefusedElement, app_id: str
 ) -> tuple[bytes, list[tuple[str, bytes]]]:
-    """Make the value (the refused bytes, unchanged) and the headers of a dead letter.
+    """Make the value and the headers of a dead letter.
+
+    The value is the refused bytes, unchanged. Of more than `LONGEST_VALUE_BYTES` it is the beginning, and the header
+    `squall.truncated` tells how many bytes there were.
 
     Parameters
     ----------
@@ -37,8 +44,11 @@ def dead_letter(
         "__connect.errors.stage": _STAGES.get(refused.reason, "VALUE_CONVERTER"),
         "__connect.errors.class.name": "streams.codecs.RecordDecoder",
         "__connect.errors.exception.class.name": "detectors.errors.DecodeError",
-        "__connect.errors.exception.message": refused.message,
+        "__connect.errors.exception.message": refused.message[:LONGEST_MESSAGE],
         "squall.reason": refused.reason,
         "squall.element": str(refused.element),
     }
-    return refused.raw, [(name, text.encode("utf-8", "backslashreplace")) for name, text in fields.items()]
+    if len(refused.raw) > LONGEST_VALUE_BYTES:
+        fields["squall.truncated"] = str(len(refused.raw))
+    headers = [(name, text.encode("utf-8", "backslashreplace")) for name, text in fields.items()]
+    return refused.raw[:LONGEST_VALUE_BYTES], headers
