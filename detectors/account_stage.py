@@ -57,6 +57,10 @@ class AccountStage(Stage[AccountTick]):
 
         Ticks of a source that came before are skipped: its worker began again.
         """
+        self._frames.read(offset)
+        if not self.watermark.knows(frame.source):
+            self.counters["unknown_source"] += 1
+            return
         last = self._last_tick.get(frame.source, -1)
         for tick, evidence, rows in frame.ticks:
             if tick <= last:
@@ -70,7 +74,6 @@ class AccountStage(Stage[AccountTick]):
                 self._frames.note(tick, offset, offset)
         if frame.ticks:
             self._last_tick[frame.source] = max(last, frame.ticks[-1][0])
-        self._frames.read(offset)
         self.watermark.frame(frame.source, frame.closed_us, frame.at_rest, now_us)
 
     def poll(self, now_us: int) -> SignalFrame | None:

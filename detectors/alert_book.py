@@ -94,6 +94,7 @@ class AlertBook:
         self._counters = counters
         self._open: dict[tuple[Pattern, str], _Open] = {}
         self._opened: dict[tuple[Pattern, str], list[int]] = {}
+        self._ended: dict[tuple[Pattern, str], int] = {}
 
     def __len__(self) -> int:
         return len(self._open)
@@ -126,7 +127,7 @@ class AlertBook:
             one.revision += 1
             resolved.append(self._alert(one, "resolved", now_us))
         for key in over:
-            del self._open[key]
+            self._ended[key] = self._open.pop(key).last_us
         return resolved
 
     def resolve_due_us(self) -> int | None:
@@ -136,6 +137,9 @@ class AlertBook:
         return min(one.last_us for one in self._open.values()) + self._settings.resolve_after_s * 1_000_000
 
     def _begin(self, key: tuple[Pattern, str], finding: Finding) -> _Open:
+        # What belonged to the episode before cannot open this one: its window would give the same id again.
+        start_us = max(finding.window_start, self._ended.get(key, -1) + 1)
+        finding = msgspec.structs.replace(finding, window_start=start_us)
         recent = [start for start in self._opened.get(key, []) if finding.timestamp - start < _HOUR_US]
         name = f"{finding.pattern}|{finding.symbol}|{finding.window_start}|{RULE_VERSION}"
         alert_id = hashlib.blake2b(name.encode(), digest_size=16).hexdigest()
@@ -144,7 +148,9 @@ class AlertBook:
         self._opened.pop(key, None)
         self._opened[key] = [*recent, finding.timestamp]
         if len(self._opened) > _MOST_REMEMBERED:
-            del self._opened[next(iter(self._opened))]
+            oldest = next(iter(self._opened))
+            del self._opened[oldest]
+            self._ended.pop(oldest, None)
         return opened
 
     def _worsen(self, known: _Open, finding: Finding) -> None:

@@ -6,18 +6,16 @@ from collections.abc import Sequence
 _LEAST_P = 1e-300
 
 
-def cauchy_combination(p_values: Sequence[float], weights: Sequence[float] | None = None) -> float:
+def cauchy_combination(p_values: Sequence[float]) -> float:
     """Cauchy combination of p-values: valid under any dependence in the tail, dominated by the smallest.
 
-    `T = sum w_i tan((0.5 - p_i) pi)`, `p = 0.5 - atan(T) / pi`, with weights that sum to 1. Where p is so small that
+    `T = mean of tan((0.5 - p_i) pi)`, `p = 0.5 - atan(T) / pi`. Where p is so small that
     the tangent loses its digits, `tan((0.5 - p) pi)` is `1 / (p pi)`.
 
     Parameters
     ----------
     p_values
         At least one, each in (0, 1].
-    weights
-        As many, >= 0, not all 0; None: equal.
 
     Examples
     --------
@@ -30,12 +28,10 @@ def cauchy_combination(p_values: Sequence[float], weights: Sequence[float] | Non
     ----------
     Liu, Y. and Xie, J. (2020). Cauchy combination test. JASA 115(529).
     """
-    shares = [1.0] * len(p_values) if weights is None else list(weights)
-    whole = sum(shares)
     total = 0.0
-    for p_value, weight in zip(p_values, shares, strict=True):
+    for p_value in p_values:
         p = min(max(p_value, _LEAST_P), 1.0 - 1e-15)
-        total += weight / whole * (1.0 / (p * math.pi) if p < 1e-15 else math.tan((0.5 - p) * math.pi))
+        total += (1.0 / (p * math.pi) if p < 1e-15 else math.tan((0.5 - p) * math.pi)) / len(p_values)
     if total > 1e15:
         return max(1.0 / (total * math.pi), _LEAST_P)
     return 0.5 - math.atan(total) / math.pi
@@ -70,16 +66,38 @@ def truncated_product(p_values: Sequence[float], streams: int, cut: float) -> fl
     if not p_values:
         return 1.0
     log_w = sum(math.log(max(p, _LEAST_P)) for p in p_values)
-    total = 0.0
+    log_terms = []
     for k in range(1, streams + 1):
         gap = k * math.log(cut) - log_w
+        log_inner = k * math.log(cut)
         if gap >= 0.0:
-            terms = sum(gap**s / math.factorial(s) for s in range(k))
-            inner = math.exp(max(log_w, -690.0)) * terms
-        else:
-            inner = cut**k
-        total += math.comb(streams, k) * (1.0 - cut) ** (streams - k) * inner
-    return min(max(total, _LEAST_P), 1.0)
+            log_inner = log_w + _log_poisson_sum(gap, k)
+        left = streams - k
+        if left and cut >= 1.0:
+            continue
+        log_above = left * math.log1p(-cut) if left else 0.0
+        log_terms.append(_log_binomial(streams, k) + log_above + log_inner)
+        # Past the middle of the binomial terms fall: what is e^-40 of the largest adds nothing.
+        if k > len(p_values) and log_terms[-1] < max(log_terms) - 40.0:
+            break
+    return min(max(math.exp(_log_sum(log_terms)), _LEAST_P), 1.0)
+
+
+def _log_binomial(n: int, k: int) -> float:
+    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+
+
+def _log_poisson_sum(gap: float, terms: int) -> float:
+    """Logarithm of `sum gap^s / s!` over the first terms; gap >= 0."""
+    if gap == 0.0:
+        return 0.0
+    return _log_sum([s * math.log(gap) - math.lgamma(s + 1) for s in range(terms)])
+
+
+def _log_sum(logs: Sequence[float]) -> float:
+    """Logarithm of a sum of exponentials."""
+    largest = max(logs)
+    return largest + math.log(sum(math.exp(log - largest) for log in logs))
 
 
 def several_at_once(p_values: Sequence[float], streams: int) -> float:
@@ -104,6 +122,21 @@ def several_at_once(p_values: Sequence[float], streams: int) -> float:
     for k, p_value in enumerate(sorted(p_values), start=1):
         if k >= 2:
             p = max(p_value, _LEAST_P)
-            tail = sum(math.comb(streams, j) * p**j * (1.0 - p) ** (streams - j) for j in range(k, streams + 1))
+            tail = _binomial_tail(streams, k, p)
             best = min(best, tail * max(streams - 1, 1))
     return max(best, _LEAST_P)
+
+
+def _binomial_tail(n: int, k: int, p: float) -> float:
+    """Chance of at least k of n, each with p: the terms from k on, until they add nothing."""
+    if p >= 1.0:
+        return 1.0
+    log_p, log_q = math.log(p), math.log1p(-p)
+    total, largest = 0.0, 0.0
+    for j in range(k, n + 1):
+        term = math.exp(_log_binomial(n, j) + j * log_p + (n - j) * log_q)
+        total += term
+        largest = max(largest, term)
+        if term < largest * 1e-17:
+            break
+    return min(total, 1.0)

@@ -40,7 +40,7 @@ class Timing:
     idle_ms: int = 1_000
     source_timeout_ms: int = 30_000
     future_limit_s: int = 3_600
-    future_patience: int = 100
+    future_patience: int = 3
 
     def __post_init__(self) -> None:
         _require(

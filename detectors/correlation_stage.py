@@ -67,6 +67,10 @@ class CorrelationStage(Stage[CorrelationTick]):
 
     def push_frame(self, frame: SignalFrame, offset: int, now_us: int) -> None:
         """Fold what one source said; ticks of a source that came before (its worker began again) are skipped."""
+        self._frames.read(offset)
+        if not self.watermark.knows(frame.source):
+            self.counters["unknown_source"] += 1
+            return
         last = self._last_tick.get(frame.source, -1)
         for said in frame.ticks:
             if said.tick <= last:
@@ -81,7 +85,6 @@ class CorrelationStage(Stage[CorrelationTick]):
                 self._frames.note(said.tick, offset, offset)
         if frame.ticks:
             self._last_tick[frame.source] = max(last, frame.ticks[-1].tick)
-        self._frames.read(offset)
         self.watermark.frame(frame.source, frame.closed_us, frame.at_rest, now_us)
 
     def poll(self, now_us: int) -> tuple[Alert, ...]:

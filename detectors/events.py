@@ -19,6 +19,8 @@ Name = Annotated[str, Meta(min_length=1, max_length=128)]
 OptionalName = Annotated[str, Meta(max_length=128)]
 Price = Annotated[float, Meta(gt=0, le=LARGEST_NUMBER)]
 Amount = Annotated[float, Meta(ge=0, le=LARGEST_NUMBER)]
+#: A factor: below a thousandth or above a million it is another quantity.
+Leverage = Annotated[float, Meta(ge=1e-3, le=1e6)]
 Number = Annotated[float, Meta(ge=-LARGEST_NUMBER, le=LARGEST_NUMBER)]
 Level = tuple[Price, Amount]
 Side = Literal["buy", "sell"]
@@ -57,8 +59,8 @@ class LeverageChange(msgspec.Struct, frozen=True, gc=False, tag_field="type", ta
     timestamp: Timestamp
     account: Name
     symbol: Name
-    leverage: Price
-    prev_leverage: Price | None = None
+    leverage: Leverage
+    prev_leverage: Leverage | None = None
     position: Number = 0.0
     entry_price: Price | None = None
     margin_mode: Literal["cross", "isolated"] = "cross"

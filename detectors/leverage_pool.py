@@ -4,6 +4,7 @@ from collections import Counter
 
 from detectors.base import Features
 from detectors.config import CoreSettings
+from detectors.ledger import EvidenceWindow
 from detectors.leverage_spike import LeverageSpike
 from detectors.results import Evidence, LeverageMove, Signal
 from detectors.scorer import Scorer
@@ -15,14 +16,17 @@ _MOST_ACCOUNTS = 20
 
 
 class _SymbolLeverage:
-    __slots__ = ("accounts", "detector", "near_cents", "notional_cents", "windows")
+    __slots__ = ("accounts", "detector", "evidence", "near_cents", "notional_cents", "windows")
 
     def __init__(self, symbol: str, settings: CoreSettings) -> None:
         half_life_s = settings.memory.leverage_half_life_s
-        self.detector = LeverageSpike(seed_of("leverage_spike", symbol), half_life_s)
+        self.detector = LeverageSpike(
+            seed_of("leverage_spike", symbol), half_life_s, tick_s=settings.timing.tick_us / 1e6
+        )
         ticks_a_second = 1_000_000 // settings.timing.tick_us
         self.windows = {seconds: SlidingCounts(seconds * ticks_a_second, 2) for seconds in _SECONDS}
         self.accounts = SlidingCounts(10 * ticks_a_second, 1)
+        self.evidence = EvidenceWindow(_SECONDS[-1] * ticks_a_second)
         self.notional_cents = 0
         self.near_cents = 0
 
@@ -72,6 +76,7 @@ class LeveragePool:
         for window in state.windows.values():
             window.add(tick, {symbol: [raises, micro]})
         state.accounts.add(tick, {account: [1] for move in moves for account in move.accounts})
+        state.evidence.add(tick, evidence)
         state.notional_cents += sum(move.notional_cents for move in moves)
         state.near_cents += sum(move.near_cents for move in moves)
         time_s = (tick + 1) * self._tick_us / 1e6
@@ -93,7 +98,7 @@ class LeveragePool:
             contributions=verdict.contributions,
             accounts=raisers,
             notional=max(state.near_cents, 0) / 100.0,
-            evidence=evidence,
+            evidence=state.evidence.merged(),
         )
 
     @staticmethod

@@ -36,6 +36,8 @@ class LeverageSpike(Detector):
         Memory of rates and level in seconds, > 0.
     grace_s
         Seconds seen before scores are believed, >= 0.
+    tick_s
+        Length of a tick in seconds, > 0.
 
     Notes
     -----
@@ -56,10 +58,11 @@ class LeverageSpike(Detector):
 
     name = "leverage_spike"
 
-    def __init__(self, seed: int = 0, half_life_s: float = 1_800.0, grace_s: float = 60.0) -> None:
+    def __init__(self, seed: int = 0, half_life_s: float = 1_800.0, grace_s: float = 60.0, tick_s: float = 0.1) -> None:
         self.seed = seed
         self.half_life_s = half_life_s
         self.grace_s = grace_s
+        self.tick_s = tick_s
         self._rates = {kind: DecayedRate(half_life_s) for kind, _ in _COUNTED}
         self._near = GuardedGaussian(half_life_s, floor=0.01)
         self._trees = HalfSpaceSurprise(seed, half_life_s=half_life_s)
@@ -85,7 +88,7 @@ class LeverageSpike(Detector):
         time_s = x.get("time_s", 0.0)
         self._trees.learn(self._vector(x), time_s)
         for kind, rate in self._rates.items():
-            expected = rate.per_second(time_s) * 0.1
+            expected = rate.per_second(time_s) * self.tick_s
             most = 1.0 + expected + _LEARN_DEVIATIONS * math.sqrt(expected)
             rate.learn(min(count_of(x, f"{kind}_tick"), most), time_s)
         if (share := _near_share(x)) is not None:

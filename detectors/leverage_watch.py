@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from operator import attrgetter
 
 from detectors.config import CoreSettings
 from detectors.events import LeverageChange
@@ -66,7 +67,8 @@ class LeverageWatch:
         """Take the changes of one tick in order of time; their sums by symbol, and the jumps that stand out."""
         moves: dict[str, _Move] = {}
         signals: list[Signal] = []
-        for change in sorted(changes, key=_order):
+        # Changes of the same microsecond stay in the order of their offsets: the venue's.
+        for change in sorted(changes, key=attrgetter("timestamp")):
             signal = self._take(tick, change, moves.setdefault(change.symbol, _Move()), evidence)
             if signal is not None:
                 signals.append(signal)
@@ -126,19 +128,6 @@ class LeverageWatch:
             self._counters["evicted_positions"] += 1
         self._standings[key] = standing
         return standing
-
-
-def _order(change: LeverageChange) -> tuple[int, str, str, float, float, float, float]:
-    """Everything that what is made of a change depends on, time first."""
-    return (
-        change.timestamp,
-        change.account,
-        change.symbol,
-        change.leverage,
-        change.prev_leverage or 0.0,
-        change.position,
-        change.entry_price or 0.0,
-    )
 
 
 def _result(symbol: str, move: _Move) -> LeverageMove:

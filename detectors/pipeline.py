@@ -11,6 +11,7 @@ from detectors.correlation_stage import CorrelationStage
 from detectors.events import Event, key_of
 from detectors.market_stage import MarketOutput, MarketStage
 from detectors.results import Alert, Refusal, Signal, SignalFrame
+from detectors.timing import ClockGuard
 
 #: Events between two polls: as a worker's batch, and like it without any effect on what comes out.
 _BATCH = 512
@@ -63,7 +64,8 @@ class Pipeline:
         self._account = [AccountStage(number, partitions, settings) for number in range(partitions)]
         self._correlation = CorrelationStage(source_names(partitions), settings)
         self._results = Results([], [])
-        self._newest_us = -1
+        # The time of the files as a whole: one wild line must not move it.
+        self._guard = ClockGuard(settings.timing)
         self._pushed = 0
         self._frames = [0] * partitions
         self._signal_frames = 0
@@ -86,7 +88,7 @@ class Pipeline:
         refusals = stage.push(topic, (offset,), (event,), 0)
         if refusals:
             return refusals[0]
-        self._newest_us = max(self._newest_us, event.timestamp)
+        self._guard.accepts(event.timestamp)
         self._pushed += 1
         if self._pushed % _BATCH == 0:
             self._turn()
@@ -108,7 +110,7 @@ class Pipeline:
 
     def _turn(self) -> None:
         """All inputs are complete to the newest event less the lateness: a file is in order of time."""
-        complete_us = self._newest_us - self._lateness_us
+        complete_us = self._guard.newest_us - self._lateness_us
         for market in self._market:
             market.complete(complete_us)
             output = market.poll(0)

@@ -74,6 +74,7 @@ class Stage(Generic[TickState]):
                 refused.append(Refusal(index, _REFUSED_FUTURE, message))
                 tick = -1
             else:
+                guard.ahead = 0
                 tick = timestamp // tick_us
             if tick != run_tick:
                 if run_tick >= 0:

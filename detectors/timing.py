@@ -1,5 +1,6 @@
 """How far event time has come: watermark over several inputs, and a guard against clocks that run ahead."""
 
+from collections import deque
 from collections.abc import Iterable
 
 from detectors.config import Timing
@@ -75,6 +76,13 @@ class Watermark:
         self.newest_us = BEGINNING_US
         self._value_us = BEGINNING_US
         self._all_at_rest = False
+        #: When (by the caller's clock) the newest event time became what it was, over the last moments.
+        self._risen: deque[tuple[int, int]] = deque()
+        self._shown_us = BEGINNING_US
+
+    def knows(self, name: str) -> bool:
+        """Whether `name` is one of the inputs."""
+        return name in self._inputs
 
     def observe(self, name: str, complete_us: int, now_us: int, newest_us: int | None = None) -> None:
         """State that everything of `name` before `complete_us` is there.
@@ -85,7 +93,10 @@ class Watermark:
         state = self._inputs[name]
         state.complete_us = max(state.complete_us, complete_us)
         state.heard_us = self._awake_us
-        self.newest_us = max(self.newest_us, complete_us - 1 if newest_us is None else newest_us)
+        newest_us = complete_us - 1 if newest_us is None else newest_us
+        if newest_us > self.newest_us:
+            self.newest_us = newest_us
+            self._risen.append((now_us, newest_us))
         if self._all_at_rest:
             self._all_at_rest = False
             for other in self._inputs.values():
@@ -94,8 +105,16 @@ class Watermark:
         state.wake()
 
     def rest(self, name: str, seen_us: int) -> None:
-        """State that `name` was read to its end when the broker last answered, at `seen_us` of the caller's clock."""
+        """State that `name` was read to its end when the broker last answered, at `seen_us` of the caller's clock.
+
+        What others had shown a lateness before that, it has nothing older to add to: it would have been there by then.
+        So an input that speaks seldom does not hold back the others for longer than that.
+        """
         state = self._inputs[name]
+        while self._risen and self._risen[0][0] <= seen_us - self.timing.lateness_us:
+            self._shown_us = self._risen.popleft()[1]
+        if state.complete_us != BEGINNING_US:
+            state.complete_us = max(state.complete_us, self._shown_us)
         if state.resting_since_us is None:
             state.resting_since_us = seen_us
         state.rested_until_us = max(state.rested_until_us, seen_us)
@@ -155,21 +174,22 @@ class ClockGuard:
     (True, False, True)
     """
 
-    __slots__ = ("_ahead", "_limit_us", "_patience", "newest_us")
+    __slots__ = ("_limit_us", "_patience", "ahead", "newest_us")
 
     def __init__(self, timing: Timing) -> None:
         self._limit_us = timing.future_limit_s * 1_000_000
         self._patience = timing.future_patience
-        self._ahead = 0
+        #: Events in a row that were too far ahead; one that is not ends the row.
+        self.ahead = 0
         self.newest_us = BEGINNING_US
 
     def accepts(self, timestamp: int) -> bool:
         """Whether an event of this time may pass; one that may moves the input's newest time."""
         if timestamp > self.newest_us:
             if timestamp - self.newest_us > self._limit_us and self.newest_us != BEGINNING_US:
-                self._ahead += 1
-                if self._ahead < self._patience:
+                self.ahead += 1
+                if self.ahead < self._patience:
                     return False
             self.newest_us = timestamp
-        self._ahead = 0
+        self.ahead = 0
         return True

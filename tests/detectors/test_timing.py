@@ -71,11 +71,20 @@ def rest_all(mark: Watermark, *seen_us: int, but: str = "") -> None:
                 mark.rest(name, time_us)
 
 
-def test_an_input_holds_the_others_until_it_was_seen_at_its_end_for_the_idle_time_out() -> None:
+def test_an_input_at_its_end_holds_the_others_until_a_lateness_after_they_showed_their_time() -> None:
     mark = a_mark(trades=9_000_000, cancels=8_000_000, books=1_000_000)
     mark.rest("books", 0)
+    mark.rest("books", 199_999)
+    assert mark.value(now_us=199_999) == 1_000_000
+    mark.rest("books", 200_000)
+    assert mark.value(now_us=200_000) == 8_000_000
+
+
+def test_an_input_that_never_spoke_holds_the_others_until_it_was_seen_at_its_end_for_the_idle_time_out() -> None:
+    mark = a_mark(trades=9_000_000, cancels=8_000_000)
+    mark.rest("books", 0)
     mark.rest("books", 999_999)
-    assert mark.value(now_us=999_999) == 1_000_000
+    assert mark.value(now_us=999_999) == BEGINNING_US
     mark.rest("books", 1_000_000)
     assert mark.value(now_us=1_000_000) == 8_000_000
 
@@ -135,8 +144,10 @@ def test_the_first_event_after_a_silence_makes_every_input_wait_again() -> None:
     rest_all(mark, 0, 1_000_000)
     reached = mark.value(now_us=1_000_000)
     mark.observe("books", 60_000_000, now_us=2_000_000)
-    rest_all(mark, 2_000_000, 2_999_999, but="books")
-    assert mark.value(now_us=2_999_999) == reached
+    rest_all(mark, 2_000_000, 2_199_999, but="books")
+    assert mark.value(now_us=2_199_999) == reached
+    rest_all(mark, 2_200_000, but="books")
+    assert mark.value(now_us=2_200_000) == 59_999_999
     rest_all(mark, 3_000_000, but="books")
     assert mark.value(now_us=3_000_000) == 60_000_000
 
