@@ -14,7 +14,7 @@ from streams.codecs import encode_event
 from streams.topics import bootstrap_servers, partition_of
 from tests.benchmarks.backlog import PARTITIONS, Item, density_per_s
 
-#: Events due within a slot are sent together at its end; with many more batches a second the embedded broker falls behind.
+#: Events due within a slot are sent together at its end; in smaller batches the embedded broker falls behind.
 SLOT_US = 20_000
 BURST_CANCELS = 100
 #: Symbols of the bursts.
