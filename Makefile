@@ -1,6 +1,6 @@
 # Each target sets up .venv by itself; it needs make and Python 3.11 or newer with its venv module.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types contracts bench clean
+.PHONY: help demo test lint types contracts bench trial clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
@@ -20,8 +20,8 @@ demo: $(READY) ## Everything on this machine: broker, workers, a simulated excha
 	$(BIN)/squall demo
 
 test: $(READY) ## All tests, the fast ones first
-	$(BIN)/python -m pytest -q -m "not slow"
-	$(BIN)/python -m pytest -q -m slow || test $$? -eq 5 # 5: there are none
+	$(BIN)/python -m pytest -q -m "not slow and not benchmark"
+	$(BIN)/python -m pytest -q -m "slow and not benchmark" || test $$? -eq 5 # 5: there are none
 
 lint: $(READY) ## Style and common faults
 	$(BIN)/ruff check .
@@ -34,6 +34,9 @@ contracts: $(READY) ## What may import what
 
 bench: $(READY) ## Measure throughput and latency on this machine, into bench.json
 	$(BIN)/python -m tests.benchmarks
+
+trial: $(READY) ## Try that the benchmark works, in a minute
+	$(BIN)/python -m pytest -q -m benchmark
 
 clean: ## Remove what the other targets made
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis bench.json

@@ -153,7 +153,7 @@ TOPICS: dict[str, Topic] = {
         ),
         Topic(
             name=DEAD_LETTERS,
-            what="What could not be taken, unchanged, with headers saying where it was and why.",
+            what="What could not be taken, unchanged (cut above 2 MiB), with headers saying where it was and why.",
             role="output",
             key="none",
             partitioned=False,

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.slow
+@pytest.mark.benchmark
 @pytest.mark.broker
 @pytest.mark.timeout(180)
 def test_a_quick_benchmark_prints_a_table_and_writes_its_figures(tmp_path: Path) -> None:
