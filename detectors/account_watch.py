@@ -9,7 +9,7 @@ from detectors.crowd import Crowd
 from detectors.features.market import CANCELS, NOTIONAL_CENTS
 from detectors.ledger import EvidenceWindow
 from detectors.results import Activity, Signal
-from detectors.scorer import Scorer, Verdict
+from detectors.scorer import Scorer, Verdict, signal_of
 from detectors.symbol_watch import cancel_features
 from detectors.windows import ActivityWindows
 
@@ -109,20 +109,17 @@ class AccountWatch:
         self, tick: int, account: str, rows: list[Activity], verdict: Verdict, evidence: EvidenceWindow
     ) -> Signal:
         busiest = self._busiest(account, rows)
-        return Signal(
-            timestamp=(tick + 1) * self._tick_us,
+        return signal_of(
+            verdict,
+            (tick + 1) * self._tick_us,
             detector="cancel_burst",
             pattern="cancel_burst",
             scope="account",
             entity=account,
             symbol=busiest,
-            p_value=verdict.p_value,
-            per_day=verdict.per_day,
-            score=verdict.score,
-            contributions=verdict.contributions,
             accounts=(account,),
             notional=self._windows.get(account)[4 + NOTIONAL_CENTS] / 100.0,
-            evidence=evidence.merged(),
+            evidence=evidence,
         )
 
 

@@ -7,7 +7,7 @@ from detectors.config import CoreSettings
 from detectors.ledger import EvidenceWindow
 from detectors.leverage_spike import LeverageSpike
 from detectors.results import Evidence, LeverageMove, Signal
-from detectors.scorer import Scorer
+from detectors.scorer import Scorer, signal_of
 from detectors.seeds import seed_of
 from detectors.windows import SlidingCounts
 
@@ -85,20 +85,17 @@ class LeveragePool:
         if verdict is None:
             return None
         raisers = state.accounts.most(_MOST_ACCOUNTS)
-        return Signal(
-            timestamp=(tick + 1) * self._tick_us,
+        return signal_of(
+            verdict,
+            (tick + 1) * self._tick_us,
             detector="leverage_spike",
             pattern="leverage_spike",
             scope="symbol",
             entity=symbol,
             symbol=symbol,
-            p_value=verdict.p_value,
-            per_day=verdict.per_day,
-            score=verdict.score,
-            contributions=verdict.contributions,
             accounts=raisers,
             notional=max(state.near_cents, 0) / 100.0,
-            evidence=state.evidence.merged(),
+            evidence=state.evidence,
         )
 
     @staticmethod

@@ -9,7 +9,7 @@ from detectors.events import LeverageChange
 from detectors.ledger import EvidenceWindow
 from detectors.leverage_jump import LeverageJump
 from detectors.results import LeverageMove, Signal
-from detectors.scorer import Scorer
+from detectors.scorer import Scorer, signal_of
 
 _MOST_ACCOUNTS = 20
 
@@ -104,20 +104,17 @@ class LeverageWatch:
         verdict = self._scorer.step(detector, x, time_s)
         if verdict is None:
             return None
-        return Signal(
-            timestamp=(tick + 1) * self._tick_us,
+        return signal_of(
+            verdict,
+            (tick + 1) * self._tick_us,
             detector="leverage_jump",
             pattern="leverage_spike",
             scope="account",
             entity=change.account,
             symbol=change.symbol,
-            p_value=verdict.p_value,
-            per_day=verdict.per_day,
-            score=verdict.score,
-            contributions=verdict.contributions,
             accounts=(change.account,),
             notional=notional_cents / 100.0,
-            evidence=evidence.merged(),
+            evidence=evidence,
         )
 
     def _standing(self, change: LeverageChange) -> _Standing:

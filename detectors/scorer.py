@@ -7,7 +7,8 @@ import msgspec
 from detectors.base import Detector, Features
 from detectors.calibration import PeaksOverThreshold
 from detectors.config import Calibration
-from detectors.results import Contribution
+from detectors.ledger import EvidenceWindow
+from detectors.results import Contribution, Pattern, Scope, Signal
 
 _SECONDS_A_DAY = 86_400.0
 #: A stream younger than this is taken to be this old when scores a day are counted.
@@ -23,6 +24,37 @@ class Verdict(msgspec.Struct, frozen=True):
     p_value: float
     per_day: float
     contributions: tuple[Contribution, ...]
+
+
+def signal_of(
+    verdict: Verdict,
+    timestamp: int,
+    *,
+    detector: str,
+    pattern: Pattern,
+    scope: Scope,
+    entity: str,
+    symbol: str,
+    accounts: tuple[str, ...],
+    notional: float,
+    evidence: EvidenceWindow,
+) -> Signal:
+    """The signal that a verdict on an entity is."""
+    return Signal(
+        timestamp=timestamp,
+        detector=detector,
+        pattern=pattern,
+        scope=scope,
+        entity=entity,
+        symbol=symbol,
+        p_value=verdict.p_value,
+        per_day=verdict.per_day,
+        score=verdict.score,
+        contributions=verdict.contributions,
+        accounts=accounts,
+        notional=notional,
+        evidence=evidence.merged(),
+    )
 
 
 class Scorer:

@@ -10,7 +10,7 @@ from detectors.features.market import CANCELS, FILLS, NOTIONAL_CENTS, PRESSURE, 
 from detectors.ledger import EvidenceWindow
 from detectors.lockstep import Lockstep
 from detectors.results import Pattern, Scope, Signal
-from detectors.scorer import Scorer, Verdict
+from detectors.scorer import Scorer, Verdict, signal_of
 from detectors.seeds import seed_of
 from detectors.thin_book import ThinBook
 from detectors.windows import SlidingCounts
@@ -149,18 +149,15 @@ class SymbolWatch:
         notional: float,
         evidence: EvidenceWindow,
     ) -> Signal:
-        return Signal(
-            timestamp=(tick + 1) * self._tick_us,
+        return signal_of(
+            verdict,
+            (tick + 1) * self._tick_us,
             detector=detector,
             pattern=pattern,
             scope=scope,
             entity=self.symbol,
             symbol=self.symbol,
-            p_value=verdict.p_value,
-            per_day=verdict.per_day,
-            score=verdict.score,
-            contributions=verdict.contributions,
             accounts=accounts[:_MOST_ACCOUNTS],
             notional=notional,
-            evidence=evidence.merged(),
+            evidence=evidence,
         )

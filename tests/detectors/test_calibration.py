@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats  # type: ignore[import-untyped]
 
-from detectors.calibration import PeaksOverThreshold, fit_generalized_pareto
+from detectors.calibration import PeaksOverThreshold
 from detectors.errors import StateError
+from detectors.generalized_pareto import fit_generalized_pareto
 
 Draw = Callable[[random.Random], float]
 #: Draws of a score, and its true upper tail.
