@@ -30,7 +30,7 @@ types: $(READY) ## Types, strictly
 	$(BIN)/mypy
 
 contracts: $(READY) ## What may import what
-	$(BIN)/python -m pytest -q tests/contracts
+	$(BIN)/python -m pytest -q -m "not benchmark" tests/contracts
 
 bench: $(READY) ## Measure throughput and latency on this machine, into bench.json
 	$(BIN)/python -m tests.benchmarks
