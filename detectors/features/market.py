@@ -20,12 +20,11 @@ AccountCounts = dict[str, list[int]]
 class SymbolTick:
     """One symbol in one tick."""
 
-    __slots__ = ("accounts", "book", "last_trade", "trades")
+    __slots__ = ("accounts", "book", "trades")
 
     def __init__(self) -> None:
         self.accounts: AccountCounts = {}
         self.trades = 0
-        self.last_trade: tuple[int, float] = (-1, 0.0)
         self.book: BookSnapshot | None = None
 
 
@@ -70,7 +69,6 @@ class MarketTick:
         for trade in trades:
             state = self.symbol(trade.symbol)
             state.trades += 1
-            state.last_trade = max(state.last_trade, (trade.timestamp, trade.price))
             for account in (trade.taker_account, trade.maker_account):
                 if account:
                     counts = state.accounts.get(account)

@@ -105,7 +105,7 @@ def folded(events: list[Event], cut: int) -> dict[str, object]:
         tick.add_trades([event for event in batch if isinstance(event, Trade)])
         tick.add_books([event for event in batch if isinstance(event, BookSnapshot)])
     return {
-        name: (dict(sorted(state.accounts.items())), state.trades, state.last_trade, state.book)
+        name: (dict(sorted(state.accounts.items())), state.trades, state.book)
         for name, state in sorted(tick.symbols.items())
     }
 
