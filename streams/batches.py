@@ -17,12 +17,18 @@ class RawRecord(Protocol):
         """Its bytes, unread; None is Kafka's null."""
         ...
 
+    @property
+    def timestamp(self) -> int | None:
+        """When it was sent (or appended, as the topic says), in milliseconds since the epoch."""
+        ...
+
 
 class RecordBatch(NamedTuple):
     """Consecutive records of one partition, undecoded.
 
     `offsets` rise, and may leave gaps where the log was compacted. `start` is where reading stood before: there is
-    nothing between it and the first record.
+    nothing between it and the first record. `sent_ms` is the broker's timestamp of the last record, in milliseconds
+    since the epoch; -1: it has none.
     """
 
     topic: str
@@ -30,6 +36,7 @@ class RecordBatch(NamedTuple):
     start: int
     offsets: list[int]
     values: list[bytes | None]
+    sent_ms: int = -1
 
     @property
     def next_offset(self) -> int:
@@ -67,21 +74,28 @@ def cut_batches(
     Examples
     --------
     >>> from collections import namedtuple
-    >>> Record = namedtuple("Record", "offset value")
-    >>> records = [Record(4, b"aa"), Record(5, b"b" * 50), Record(7, None)]
-    >>> [batch.offsets for batch in cut_batches("trades", 0, 4, records, max_records=10, max_bytes=20)]
-    [[4, 5], [7]]
+    >>> Record = namedtuple("Record", "offset value timestamp")
+    >>> records = [Record(4, b"aa", 90), Record(5, b"b" * 50, 91), Record(7, None, 95)]
+    >>> cut = cut_batches("trades", 0, 4, records, max_records=10, max_bytes=20)
+    >>> [(batch.offsets, batch.sent_ms) for batch in cut]
+    [([4, 5], 91), ([7], 95)]
     """
     values = [record.value for record in records]
     offsets = [record.offset for record in records]
     if len(values) <= max_records and sum(map(len, filter(None, values))) < max_bytes:
         if values:
-            yield RecordBatch(topic, partition, start, offsets, values)
+            yield RecordBatch(topic, partition, start, offsets, values, _sent_ms(records[-1]))
         return
     first = size = 0
     for index, value in enumerate(values):
         size += len(value or b"")
         last = index == len(values) - 1
         if last or size >= max_bytes or index + 1 - first >= max_records:
-            yield RecordBatch(topic, partition, start, offsets[first : index + 1], values[first : index + 1])
-            start, first, size = offsets[index] + 1, index + 1, 0
+            end = index + 1
+            yield RecordBatch(topic, partition, start, offsets[first:end], values[first:end], _sent_ms(records[index]))
+            start, first, size = offsets[index] + 1, end, 0
+
+
+def _sent_ms(record: RawRecord) -> int:
+    # Of the last record only: the others would cost as much as fetching them.
+    return -1 if record.timestamp is None else record.timestamp

@@ -35,6 +35,9 @@ class Metrics:
     open_ticks: Gauge
     watermark_lag_seconds: Gauge
     consumer_lag_records: Gauge
+    consumer_lag_seconds: Gauge
+    held_partitions: Gauge
+    degradation_level: Gauge
     committed_offset: Gauge
     commits: Counter
     assigned_partitions: Gauge
@@ -83,6 +86,24 @@ class Metrics:
                 "squall_consumer_lag_records",
                 "Records in the broker that were not taken yet.",
                 ["topic", "partition"],
+                registry=registry,
+            ),
+            consumer_lag_seconds=Gauge(
+                "squall_consumer_lag_seconds",
+                "Age of what is read, by the broker's record timestamps, while records are left to read; 0 at the end.",
+                ["topic", "partition"],
+                registry=registry,
+            ),
+            held_partitions=Gauge(
+                "squall_held_partitions",
+                "Topic partitions not fetched, since a stage has them far ahead of its other inputs.",
+                ["stage"],
+                registry=registry,
+            ),
+            degradation_level=Gauge(
+                "squall_degradation_level",
+                "0: everything is computed; 1, 2: heavy models look at a sample, since the worker lags.",
+                ["stage"],
                 registry=registry,
             ),
             committed_offset=Gauge(

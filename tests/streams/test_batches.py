@@ -11,6 +11,7 @@ from streams.batches import RecordBatch, cut_batches
 class Record(NamedTuple):
     offset: int
     value: bytes | None
+    timestamp: int | None
 
 
 @st.composite
@@ -19,7 +20,7 @@ def fetched_records(draw: st.DrawFn) -> list[Record]:
     offset = draw(st.integers(0, 1_000))
     records = []
     for gap in gaps:
-        records.append(Record(offset, draw(st.none() | st.binary(max_size=30))))
+        records.append(Record(offset, draw(st.none() | st.binary(max_size=30)), draw(st.none() | st.integers(0, 9))))
         offset += gap
     return records
 
@@ -28,8 +29,16 @@ def fetched_records(draw: st.DrawFn) -> list[Record]:
 def test_cutting_keeps_every_record_in_order(records: list[Record], max_records: int, max_bytes: int) -> None:
     start = records[0].offset if records else 0
     batches = list(cut_batches("trades", 1, start, records, max_records=max_records, max_bytes=max_bytes))
-    again = [Record(*pair) for batch in batches for pair in zip(batch.offsets, batch.values, strict=True)]
-    assert again == records
+    again = [pair for batch in batches for pair in zip(batch.offsets, batch.values, strict=True)]
+    assert again == [(record.offset, record.value) for record in records]
+
+
+@given(fetched_records(), st.integers(1, 20), st.integers(1, 100))
+def test_a_batch_says_when_its_last_record_was_sent(records: list[Record], max_records: int, max_bytes: int) -> None:
+    sent = {record.offset: record.timestamp for record in records}
+    for batch in cut_batches("trades", 1, 0, records, max_records=max_records, max_bytes=max_bytes):
+        last_ms = sent[batch.offsets[-1]]
+        assert batch.sent_ms == (-1 if last_ms is None else last_ms)
 
 
 @given(fetched_records(), st.integers(1, 20), st.integers(1, 100))
@@ -49,5 +58,5 @@ def test_batches_keep_their_limits_and_follow_each_other(
 def test_what_stands_before_an_offset_is_passed_over(records: list[Record], offset: int) -> None:
     batch = RecordBatch("trades", 0, 0, [r.offset for r in records], [r.value for r in records])
     rest = batch.from_offset(offset)
-    kept = [record for record in records if record.offset >= offset]
+    kept = [(record.offset, record.value) for record in records if record.offset >= offset]
     assert list(zip(rest.offsets, rest.values, strict=True)) == kept
