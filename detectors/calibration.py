@@ -264,9 +264,9 @@ class PeaksOverThreshold:
             "counts": [self.seen, self.n, self.n_peaks, self.threshold, self._quantile],
             "since": [self._since_fit, self._since_guarded, self._last_peak],
             "first": list(self._first),
-            "peaks": [
-                float(p) for p in np.roll(self._peaks[: self._used], -self._next if self._used == self.max_peaks else 0)
-            ],
+            # As they stand: sums of floats depend on their order.
+            "peaks": self._peaks[: self._used].tolist(),
+            "next": self._next,
             "fit": list(self._fit) if self._fit is not None else None,
         }
 
@@ -281,5 +281,5 @@ class PeaksOverThreshold:
         self._first = list(state["first"])
         self._used = len(state["peaks"])
         self._peaks[: self._used] = state["peaks"]
-        self._next = self._used % self.max_peaks
+        self._next = state["next"]
         self._fit = tuple(state["fit"]) if state["fit"] is not None else None

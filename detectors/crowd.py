@@ -1,5 +1,6 @@
 """How busy everyone else is."""
 
+from detectors.base import State
 from detectors.gamma_poisson import DecayedRate
 from detectors.windows import SlidingCounts
 
@@ -55,6 +56,16 @@ class Crowd:
             (one - own_1s + _PRIOR) / (self._usual_per_s + _PRIOR),
             (ten - own_10s + _PRIOR) / (10.0 * self._usual_per_s + _PRIOR),
         )
+
+    def state(self) -> State:
+        """Windows and rate; what the last tick brought is not asked for again."""
+        return {"one": self._one.state(), "ten": self._ten.state(), "rate": self._rate.state()}
+
+    def restore(self, state: State) -> None:
+        """Take up where `state()` was made."""
+        self._one.restore(state["one"])
+        self._ten.restore(state["ten"])
+        self._rate.restore(state["rate"])
 
     def learn(self, time_s: float) -> None:
         """Take the tick into the usual rate, after everyone was judged by it."""

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from detectors.config import Timing
 from detectors.results import Evidence
@@ -116,6 +117,19 @@ class EvidenceWindow:
             while spans and spans[0][0] <= tick - self._length:
                 spans.popleft()
             spans.append((tick, part.first_offset, part.last_offset))
+
+    def state(self) -> list[Any]:
+        """The newest tick, and the stretches of each topic partition."""
+        return [self._tick, [[topic, partition, list(spans)] for (topic, partition), spans in self._spans.items()]]
+
+    def restore(self, state: list[Any]) -> None:
+        """Take up where `state()` was made."""
+        self._tick, every = state
+        self._spans = {
+            (topic, partition): deque((tick, first, last) for tick, first, last in spans)
+            for topic, partition, spans in every
+        }
+        self._merged = None
 
     def merged(self) -> tuple[Evidence, ...]:
         """One stretch a topic partition, sorted: from the first record of the oldest tick to the last of the newest."""

@@ -5,12 +5,15 @@ from typing import Any
 
 import msgspec
 
+from detectors.base import State
 from detectors.config import CoreSettings
+from detectors.entities import Entities
 from detectors.events import Event
-from detectors.features.market import MarketTick
+from detectors.features.market import AccountCounts, MarketTick
 from detectors.ledger import EvidenceWindow
+from detectors.recent_ticks import RecentTicks
 from detectors.results import Activity, ActivityFrame, Evidence, Signal, SignalFrame, SignalTick
-from detectors.stage import Stage
+from detectors.stage import Cells, Stage
 from detectors.symbol_watch import SymbolWatch
 
 #: Evidence of a market signal is sought this many seconds back: the longest window of its detectors.
@@ -48,9 +51,17 @@ class MarketStage(Stage[MarketTick]):
         self.source = f"{self.name}/{partition}"
         self._partitions = partitions
         self._partition_of = partition_of
-        self._watches: dict[str, SymbolWatch] = {}
-        self._evidence = EvidenceWindow(_EVIDENCE_S * 1_000_000 // self.tick_us)
-        self._ticks_a_second = 1_000_000 // self.tick_us
+        self._watches: Entities[SymbolWatch] = Entities(
+            settings.memory.max_symbols,
+            save=SymbolWatch.state,
+            load=self._load_watch,
+            turn=lambda watch: watch.turn,
+            counters=self.counters,
+            evicted="evicted_symbols",
+        )
+        #: What accounts did in each tick of the longest window: symbol -> (trades, counts by account).
+        self._recent: RecentTicks[dict[str, tuple[int, AccountCounts]]] = RecentTicks(_EVIDENCE_S * self._second_ticks)
+        self._evidence = EvidenceWindow(_EVIDENCE_S * self._second_ticks)
         self._signals: list[SignalTick] = []
         self._activity: list[list[tuple[int, tuple[Evidence, ...], tuple[Activity, ...]]]] = self._no_activity()
 
@@ -75,7 +86,7 @@ class MarketStage(Stage[MarketTick]):
         typed: Any = events
         if topic == "cancels":
             state.add_cancels(typed)
-            self.open_tick(tick - tick % self._ticks_a_second + self._ticks_a_second - 1)
+            self.open_tick(self.last_of_second(tick))
         elif topic == "trades":
             state.add_trades(typed)
         elif topic == "books":
@@ -85,12 +96,12 @@ class MarketStage(Stage[MarketTick]):
         """Let every symbol of the tick be watched, and hand on what its accounts did."""
         self._evidence.add(tick, evidence)
         signals: list[Signal] = []
-        last_of_second = tick % self._ticks_a_second == self._ticks_a_second - 1
         for symbol in sorted(state.symbols):
             signals += self._watch(symbol).close_tick(tick, state.symbols[symbol], self._evidence)
-        if last_of_second:
-            for symbol in sorted(self._watches):
-                signals += self._watches[symbol].close_second(tick, self._evidence)
+        self._recent.add(tick, {symbol: (one.trades, one.accounts) for symbol, one in state.symbols.items()})
+        if tick == self.last_of_second(tick):
+            for symbol in sorted(name for name, watch in self._watches.items() if watch.has_second):
+                signals += self._watch(symbol).close_second(tick, self._evidence)
         if signals:
             self._signals.append(SignalTick(tick, tuple(signals)))
         self._hand_on(tick, state, evidence)
@@ -107,13 +118,32 @@ class MarketStage(Stage[MarketTick]):
                 self._activity[partition].append((tick, evidence, tuple(partition_rows)))
 
     def _watch(self, symbol: str) -> SymbolWatch:
-        watch = self._watches.pop(symbol, None)
-        if watch is None:
-            watch = SymbolWatch(symbol, self.settings, self.counters)
-            if len(self._watches) >= self.settings.memory.max_symbols:
-                del self._watches[next(iter(self._watches))]
-                self.counters["evicted_symbols"] += 1
-        self._watches[symbol] = watch
+        watch = self._watches.touch(symbol)
+        return watch or self._watches.add(symbol, SymbolWatch(symbol, self.settings, self.counters))
+
+    def kept(self) -> dict[str, Entities[Any]]:
+        """Symbols, and the last ticks."""
+        return {"symbol": self._watches, "tick": self._recent.ticks}
+
+    def head(self) -> State:
+        """What is not of a symbol."""
+        return super().head() | {"evidence": self._evidence.state()}
+
+    def resume(self, head: State, cells: Cells, notes: list[str]) -> None:
+        """Let the last ticks enter the windows of the symbols again."""
+        super().resume(head, cells, notes)
+        self._evidence.restore(head["evidence"])
+        last_closed = self.closed_us // self.tick_us - 1
+        for tick, symbols in self._recent.items():
+            for symbol, (trades, accounts) in symbols.items():
+                watch = self._watches.get(symbol)
+                if watch is not None and (accounts or trades):
+                    open_second = self.last_of_second(tick) > last_closed
+                    watch.recount(tick, accounts, trades, in_this_second=open_second)
+
+    def _load_watch(self, symbol: str, state: State, notes: list[str]) -> SymbolWatch:
+        watch = SymbolWatch(symbol, self.settings, self.counters)
+        watch.restore(state, notes)
         return watch
 
     def _speak(self, at_rest: bool) -> MarketOutput:

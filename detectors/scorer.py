@@ -4,7 +4,7 @@ from collections import Counter, deque
 
 import msgspec
 
-from detectors.base import Detector, Features
+from detectors.base import Detector, Features, State
 from detectors.calibration import PeaksOverThreshold
 from detectors.config import Calibration
 from detectors.ledger import EvidenceWindow
@@ -121,6 +121,22 @@ class Scorer:
             self._first_s = time_s
         self.pot.learn(0.0)
         self._counters["scored" if self._is_warm(time_s) else "warming"] += 1
+
+    def state(self) -> State:
+        """Calibration, age, and the peaks that wait to be learned."""
+        return {
+            "pot": self.pot.state(),
+            "first_s": self._first_s,
+            "held": list(self._held),
+            "alarms": list(self._alarms),
+        }
+
+    def restore(self, state: State) -> None:
+        """Take up where `state()` was made; raises StateError for other parameters."""
+        self.pot.restore(state["pot"])
+        self._first_s = state["first_s"]
+        self._held = deque((time_s, admitted, whole) for time_s, admitted, whole in state["held"])
+        self._alarms = deque(state["alarms"])
 
     def _is_warm(self, time_s: float) -> bool:
         return self.pot.ready and time_s - self._first_s >= self._warm_up_s

@@ -2,16 +2,20 @@
 
 import heapq
 from collections import Counter
-from collections.abc import Sequence
-from typing import Generic, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, Generic, TypeVar
 
+from detectors.base import State
 from detectors.config import CoreSettings
+from detectors.entities import Entities, Name
 from detectors.events import Event
 from detectors.ledger import InputLedger
 from detectors.results import Evidence, Refusal
 from detectors.timing import BEGINNING_US, Watermark
 
 TickState = TypeVar("TickState")
+#: State of entities: kind -> name -> plain values.
+Cells = Mapping[str, Mapping[Name, Any]]
 
 _REFUSED_FUTURE = "future"
 
@@ -43,6 +47,7 @@ class Stage(Generic[TickState]):
         self.watermark = Watermark(topics, settings.timing, sources)
         self.closed_us = BEGINNING_US
         self.tick_us = settings.timing.tick_us
+        self._second_ticks = 1_000_000 // self.tick_us
         self._ledgers = {topic: InputLedger(topic, partition, settings.timing) for topic in topics}
         self._open: dict[int, TickState] = {}
         self._order: list[int] = []
@@ -153,6 +158,47 @@ class Stage(Generic[TickState]):
     def end_us(self) -> int:
         """Where event time ends when no more input comes: the end of the last open tick."""
         return (max(self._order) + 1) * self.tick_us if self._order else self.closed_us
+
+    def last_of_second(self, tick: int) -> int:
+        """The last tick of the second that a tick lies in."""
+        return tick - tick % self._second_ticks + self._second_ticks - 1
+
+    def kept(self) -> dict[str, Entities[Any]]:
+        """By kind, the entities that are saved one by one when they have changed."""
+        return {}
+
+    def head(self) -> State:
+        """The rest of what a successor needs, small enough to be saved each time, as plain values.
+
+        Open ticks are not in it, but for their numbers: they are folded again from the safe offsets on.
+        """
+        return {
+            "closed_us": self.closed_us,
+            "newest_us": self.watermark.newest_us,
+            "newest_of": {topic: ledger.guard.newest_us for topic, ledger in self._ledgers.items()},
+            "open": sorted(self._order),
+        }
+
+    def resume(self, head: State, cells: Cells, notes: list[str]) -> None:
+        """Take up where another stage was when it gave its `head` and its entities, before anything is pushed.
+
+        Parameters
+        ----------
+        head
+            What `head()` gave.
+        cells
+            By kind, every entity that was kept, by name.
+        notes
+            Where it is noted what begins afresh, since it was saved by other parameters.
+        """
+        self.closed_us = head["closed_us"]
+        self.watermark.resume(self.closed_us, head["newest_us"])
+        for topic, newest_us in head["newest_of"].items():
+            self._ledgers[topic].guard.newest_us = newest_us
+        for tick in head["open"]:
+            self.open_tick(tick)
+        for kind, entities in self.kept().items():
+            entities.restore(cells.get(kind, {}).items(), notes)
 
     def _is_closed(self, tick: int) -> bool:
         return (tick + 1) * self.tick_us <= self.closed_us

@@ -1,8 +1,10 @@
 """All detectors of one symbol, and how their scores become signals."""
 
 from collections import Counter, deque
+from collections.abc import Callable
+from typing import TypeVar
 
-from detectors.base import Features
+from detectors.base import Detector, Features, State
 from detectors.cancel_burst import CancelBurst
 from detectors.config import CoreSettings
 from detectors.features.book import book_features
@@ -10,12 +12,15 @@ from detectors.features.market import CANCELS, FILLS, NOTIONAL_CENTS, PRESSURE, 
 from detectors.ledger import EvidenceWindow
 from detectors.lockstep import Lockstep
 from detectors.results import Pattern, Scope, Signal
+from detectors.revival import revived_pair
 from detectors.scorer import Scorer, Verdict, signal_of
 from detectors.seeds import seed_of
 from detectors.thin_book import ThinBook
 from detectors.windows import SlidingCounts
 
 _MOST_ACCOUNTS = 20
+
+D = TypeVar("D", bound=Detector)
 
 
 def cancel_features(tick: list[int], one: list[int], ten: list[int], time_s: float) -> Features:
@@ -58,13 +63,14 @@ class SymbolWatch:
         self.symbol = symbol
         self._order_notional = settings.market.order_notional
         self._tick_us = settings.timing.tick_us
-        half_life_s = settings.memory.half_life_s
-        self._cancel_burst = CancelBurst(half_life_s, tick_s=self._tick_us / 1e6)
-        self._thin_book = ThinBook(seed_of("thin_book", symbol), half_life_s)
-        self._lockstep = Lockstep()
-        self._burst_scorer = Scorer(settings.calibration, counters)
-        self._thin_scorer = Scorer(settings.calibration, counters, prior_scale=0.5)
-        self._lockstep_scorer = Scorer(settings.calibration, counters, prior_scale=3.0, warm_up=60)
+        self._settings = settings
+        self._counters = counters
+        self._cancel_burst, self._burst_scorer = self._new_cancel_burst(), Scorer(settings.calibration, counters)
+        self._thin_book, self._thin_scorer = self._new_thin_book(), self._new_thin_scorer()
+        self._lockstep, self._lockstep_scorer = Lockstep(), self._new_lockstep_scorer()
+        self._since_tick: int | None = None
+        #: When it was last asked: twice the tick, and one more at the end of a second.
+        self.turn = -1
         self._one = SlidingCounts(1_000_000 // self._tick_us, 4)
         self._ten = SlidingCounts(10_000_000 // self._tick_us, 4)
         self._accounts: deque[tuple[int, AccountCounts]] = deque()
@@ -73,6 +79,9 @@ class SymbolWatch:
     def close_tick(self, tick: int, state: SymbolTick, evidence: EvidenceWindow) -> list[Signal]:
         """Score what one tick brought."""
         time_s = (tick + 1) * self._tick_us / 1e6
+        if self._since_tick is None:
+            self._since_tick = tick
+        self.turn = 2 * tick
         signals: list[Signal] = []
         if state.accounts or state.trades:
             signals += self._judge_cancels(tick, time_s, state, evidence)
@@ -85,10 +94,14 @@ class SymbolWatch:
                 signals.append(self._signal(tick, "thin_book", "thin_book", "symbol", verdict, (), missing, evidence))
         return signals
 
+    @property
+    def has_second(self) -> bool:
+        """Whether there were cancels in the second that is under way."""
+        return bool(self._second)
+
     def close_second(self, tick: int, evidence: EvidenceWindow) -> list[Signal]:
         """Look for accounts in step, at the end of a second in which there were cancels."""
-        if not self._second:
-            return []
+        self.turn = 2 * tick + 1
         time_s = (tick + 1) * self._tick_us / 1e6
         x: Features = {account: float(count) for account, count in self._second.items()}
         x["time_s"] = float((tick + 1) * self._tick_us // 1_000_000 - 1)
@@ -101,15 +114,8 @@ class SymbolWatch:
         return [self._signal(tick, "lockstep", "cancel_burst", "group", verdict, group, notional, evidence)]
 
     def _judge_cancels(self, tick: int, time_s: float, state: SymbolTick, evidence: EvidenceWindow) -> list[Signal]:
-        total = [sum(place) for place in zip(*state.accounts.values(), strict=True)] or [0, 0, 0, 0]
-        total[FILLS] = state.trades
-        second = self._second
-        for account, counts in state.accounts.items():
-            if counts[CANCELS]:
-                second[account] = second.get(account, 0) + counts[CANCELS]
-        self._one.add(tick, {self.symbol: total})
-        self._ten.add(tick, {self.symbol: total})
-        self._remember(tick, state.accounts)
+        total = self._count(tick, state.accounts, state.trades)
+        self._mark(state.accounts)
         ten = self._ten.get(self.symbol)
         x = cancel_features(total, self._one.get(self.symbol), ten, time_s)
         if not total[CANCELS]:
@@ -128,11 +134,66 @@ class SymbolWatch:
         counts = sorted((-self._of_account(account, CANCELS), account) for account in state.accounts)
         return tuple(account for count, account in counts[:_MOST_ACCOUNTS] if -count * 5 >= everyone)
 
-    def _remember(self, tick: int, accounts: AccountCounts) -> None:
+    def _count(self, tick: int, accounts: AccountCounts, trades: int) -> list[int]:
+        """Let the counts of a tick enter the windows; their total."""
+        total = [sum(place) for place in zip(*accounts.values(), strict=True)] or [0, 0, 0, 0]
+        total[FILLS] = trades
+        self._one.add(tick, {self.symbol: total})
+        self._ten.add(tick, {self.symbol: total})
         kept = self._accounts
         while kept and kept[0][0] <= tick - self._ten.length:
             kept.popleft()
         kept.append((tick, accounts))
+        return total
+
+    def _mark(self, accounts: AccountCounts) -> None:
+        """Note who cancelled in this second."""
+        second = self._second
+        for account, counts in accounts.items():
+            if counts[CANCELS]:
+                second[account] = second.get(account, 0) + counts[CANCELS]
+
+    def recount(self, tick: int, accounts: AccountCounts, trades: int, *, in_this_second: bool) -> None:
+        """Let a tick that was judged before, by a watch whose state was taken up, enter the windows again."""
+        if self._since_tick is not None and tick >= self._since_tick:
+            self._count(tick, accounts, trades)
+            if in_this_second:
+                self._mark(accounts)
+
+    def state(self) -> State:
+        """All models; the windows follow from the ticks that the stage keeps."""
+        return {
+            "asked": [self._since_tick, self.turn],
+            "cancel_burst": [self._cancel_burst.state(), self._burst_scorer.state()],
+            "thin_book": [self._thin_book.state(), self._thin_scorer.state()],
+            "lockstep": [self._lockstep.state(), self._lockstep_scorer.state()],
+        }
+
+    def restore(self, state: State, notes: list[str]) -> None:
+        """Take up where `state()` was made; a model of other parameters begins afresh, which is added to `notes`."""
+
+        def pair(name: str, make: Callable[[], D], make_scorer: Callable[[], Scorer]) -> tuple[D, Scorer]:
+            return revived_pair(make, make_scorer, state.get(name), f"{name} of {self.symbol}", notes)
+
+        def scorer() -> Scorer:
+            return Scorer(self._settings.calibration, self._counters)
+
+        self._since_tick, self.turn = state["asked"]
+        self._cancel_burst, self._burst_scorer = pair("cancel_burst", self._new_cancel_burst, scorer)
+        self._thin_book, self._thin_scorer = pair("thin_book", self._new_thin_book, self._new_thin_scorer)
+        self._lockstep, self._lockstep_scorer = pair("lockstep", Lockstep, self._new_lockstep_scorer)
+
+    def _new_cancel_burst(self) -> CancelBurst:
+        return CancelBurst(self._settings.memory.half_life_s, tick_s=self._tick_us / 1e6)
+
+    def _new_thin_book(self) -> ThinBook:
+        return ThinBook(seed_of("thin_book", self.symbol), self._settings.memory.half_life_s)
+
+    def _new_thin_scorer(self) -> Scorer:
+        return Scorer(self._settings.calibration, self._counters, prior_scale=0.5)
+
+    def _new_lockstep_scorer(self) -> Scorer:
+        return Scorer(self._settings.calibration, self._counters, prior_scale=3.0, warm_up=60)
 
     def _of_account(self, account: str, place: int) -> int:
         """One count of an account over the last ten seconds: asked for seldom, so not kept up."""

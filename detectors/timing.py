@@ -119,6 +119,13 @@ class Watermark:
             state.resting_since_us = seen_us
         state.rested_until_us = max(state.rested_until_us, seen_us)
 
+    def resume(self, complete_us: int, newest_us: int) -> None:
+        """Take up where another left off: everything before `complete_us` is done with, of every input."""
+        self.newest_us = newest_us
+        for state in self._inputs.values():
+            state.complete_us = complete_us
+        self._value_us = complete_us
+
     def frame(self, name: str, complete_us: int, at_rest: bool, now_us: int) -> None:
         """Take note of how far a stage upstream has come, and whether it says that it is at rest."""
         state = self._inputs[name]

@@ -1,6 +1,7 @@
 """Counts over sliding windows of ticks, for any number of entities."""
 
 from collections import deque
+from typing import Any
 
 Counts = list[int]
 
@@ -66,6 +67,17 @@ class SlidingCounts:
     def most(self, number: int) -> tuple[str, ...]:
         """The entities with the largest first counts, at most `number`, largest first."""
         return tuple(sorted(self._sums, key=lambda entity: (-self._sums[entity][0], entity))[:number])
+
+    def state(self) -> list[list[Any]]:
+        """The ticks in the window, with their counts."""
+        return [[tick, counts] for tick, counts in self._ticks]
+
+    def restore(self, state: list[list[Any]]) -> None:
+        """Take up where `state()` was made."""
+        self._ticks.clear()
+        self._sums.clear()
+        for tick, counts in state:
+            self.add(tick, counts)
 
     def _expire(self, last: int) -> None:
         ticks, sums = self._ticks, self._sums
