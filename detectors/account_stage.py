@@ -1,15 +1,17 @@
 """The account stage: everything that is keyed by account."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from detectors.account_watch import AccountWatch
+from detectors.base import State
 from detectors.config import CoreSettings
+from detectors.entities import Entities
 from detectors.events import Event, LeverageChange
 from detectors.ledger import EvidenceWindow, InputLedger
 from detectors.leverage_watch import LeverageWatch
 from detectors.results import Activity, ActivityFrame, Evidence, SignalFrame, SignalTick
-from detectors.stage import Stage
+from detectors.stage import Cells, Stage
 
 ACTIVITY = "account-activity"
 _EVIDENCE_S = 10
@@ -49,7 +51,7 @@ class AccountStage(Stage[AccountTick]):
         self._last_tick: dict[str, int] = {}
         self._accounts = AccountWatch(settings, self.counters)
         self._leverage = LeverageWatch(settings, self.counters)
-        self._evidence = EvidenceWindow(_EVIDENCE_S * 1_000_000 // self.tick_us)
+        self._evidence = EvidenceWindow(_EVIDENCE_S * self._second_ticks)
         self._said: list[SignalTick] = []
 
     def push_frame(self, frame: ActivityFrame, offset: int, now_us: int) -> None:
@@ -66,7 +68,7 @@ class AccountStage(Stage[AccountTick]):
             if tick <= last:
                 self.counters["duplicate_frame_ticks"] += 1
             elif self._is_closed(tick):
-                self.counters["late"] += len(rows)
+                self.counters["read_again" if offset < self._frames.known_below else "late"] += len(rows)
             else:
                 state = self.open_tick(tick)
                 state.rows += rows
@@ -90,7 +92,30 @@ class AccountStage(Stage[AccountTick]):
 
     def safe_offset(self, topic: str) -> int | None:
         """Every record of `topic` below it is in a closed tick; None when nothing was read."""
-        return self._frames.safe_offset if topic == ACTIVITY else super().safe_offset(topic)
+        return self.ledgers()[topic].safe_offset
+
+    def ledgers(self) -> Mapping[str, InputLedger]:
+        """What was read of leverage changes, and of frames."""
+        return {**super().ledgers(), ACTIVITY: self._frames}
+
+    def kept(self) -> dict[str, Entities[Any]]:
+        """Accounts, their positions, and the last ticks."""
+        return {**self._accounts.kept(), **self._leverage.kept()}
+
+    def head(self) -> State:
+        """What is not of an account."""
+        return super().head() | {
+            "evidence": self._evidence.state(),
+            "accounts": self._accounts.head(),
+            "leverage": self._leverage.head(),
+        }
+
+    def resume(self, head: State, cells: Cells, notes: list[str]) -> None:
+        """Let the last ticks enter the windows of the accounts again."""
+        super().resume(head, cells, notes)
+        self._evidence.restore(head["evidence"])
+        self._accounts.resume(head["accounts"], notes)
+        self._leverage.resume(head["leverage"], notes)
 
     def new_tick(self) -> AccountTick:
         """An empty tick."""

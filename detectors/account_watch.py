@@ -2,13 +2,18 @@
 
 from collections import Counter
 from operator import attrgetter
+from typing import Any
 
+from detectors.base import State
 from detectors.cancel_burst import CancelBurst
 from detectors.config import CoreSettings
 from detectors.crowd import Crowd
+from detectors.entities import Entities
 from detectors.features.market import CANCELS, NOTIONAL_CENTS
 from detectors.ledger import EvidenceWindow
+from detectors.recent_ticks import RecentTicks
 from detectors.results import Activity, Signal
+from detectors.revival import revived
 from detectors.scorer import Scorer, Verdict, signal_of
 from detectors.symbol_watch import cancel_features
 from detectors.windows import ActivityWindows
@@ -35,13 +40,21 @@ class AccountWatch:
     def __init__(self, settings: CoreSettings, counters: Counter[str]) -> None:
         self._tick_us = settings.timing.tick_us
         self._half_life_s = settings.memory.half_life_s
-        self._max_accounts = settings.memory.max_accounts
+        self._calibration = settings.calibration
         self._counters = counters
-        self._detectors: dict[str, CancelBurst] = {}
-        self._scorer = Scorer(settings.calibration, counters)
+        self._detectors: Entities[CancelBurst] = Entities(
+            settings.memory.max_accounts,
+            save=CancelBurst.levels,
+            load=self._load,
+            turn=lambda detector: detector.last_s,
+            counters=counters,
+            evicted="evicted_accounts",
+        )
+        self._scorer = self._new_scorer()
         self._windows = ActivityWindows(1_000_000 // self._tick_us, 10_000_000 // self._tick_us)
+        self._recent: RecentTicks[dict[str, list[int]]] = RecentTicks(self._windows.long)
         self._symbol_of: dict[str, str] = {}
-        self._crowd = Crowd(self._tick_us, self._half_life_s)
+        self._crowd = self._new_crowd()
 
     def __len__(self) -> int:
         return len(self._detectors)
@@ -54,15 +67,18 @@ class AccountWatch:
         rows.sort(key=_BY_ACCOUNT)
         totals = _totals(rows)
         self._windows.add(tick, totals)
+        self._recent.add(tick, totals)
         time_s = (tick + 1) * self._tick_us / 1e6
         crowd = self._crowd
         crowd.add(tick, time_s, sum(counts[CANCELS] for counts in totals.values()))
         signals: list[Signal] = []
         for account, counts in totals.items():
             cancels, pressure, fills, _ = counts
-            detector = self._detector(account, cancels=cancels > 0)
+            detector = self._detectors.touch(account)
             if detector is None:
-                continue
+                if not cancels:
+                    continue
+                detector = self._detectors.add(account, self._new_detector())
             sums = self._windows.get(account)
             if sums[4] < detector.least_cancels or not cancels:
                 detector.learn_tick(time_s, cancels, pressure, fills)
@@ -77,18 +93,47 @@ class AccountWatch:
         crowd.learn(time_s)
         return signals
 
-    def _detector(self, account: str, *, cancels: bool) -> CancelBurst | None:
-        detector = self._detectors.pop(account, None)
-        if detector is None:
-            if not cancels:
-                return None
-            detector = CancelBurst(self._half_life_s, grace_s=0.0, tick_s=self._tick_us / 1e6)
-            if len(self._detectors) >= self._max_accounts:
-                del self._detectors[next(iter(self._detectors))]
-                self._counters["evicted_accounts"] += 1
-        # Put back at the end: the order of the dict is the order of eviction.
-        self._detectors[account] = detector
+    def kept(self) -> dict[str, Entities[Any]]:
+        """Accounts, and what they did in the last ticks."""
+        return {"account": self._detectors, "tick": self._recent.ticks}
+
+    def head(self) -> State:
+        """What all accounts share."""
+        return {
+            "detector": CancelBurst(self._half_life_s).state(),
+            "scorer": self._scorer.state(),
+            "crowd": self._crowd.state(),
+            "symbol_of": list(self._symbol_of.items()),
+        }
+
+    def resume(self, head: State, notes: list[str]) -> None:
+        """Take up what all accounts share, after the accounts themselves."""
+        fresh: list[str] = []
+        revived(self._new_detector, head["detector"], f"cancel_burst of {len(self._detectors)} accounts", fresh)
+        if fresh:
+            for account in list(self._detectors):
+                self._detectors.remove(account)
+        else:
+            self._scorer = revived(self._new_scorer, head["scorer"], "calibration of cancel_burst of accounts", fresh)
+        notes += fresh
+        self._crowd = revived(self._new_crowd, head["crowd"], "crowd", notes)
+        self._symbol_of = dict(head["symbol_of"])
+        for tick, totals in self._recent.items():
+            self._windows.add(tick, totals)
+
+    def _load(self, account: str, levels: list[Any], _notes: list[str]) -> CancelBurst:
+        detector = self._new_detector()
+        detector.take_levels(levels)
         return detector
+
+    def _new_detector(self) -> CancelBurst:
+        return CancelBurst(self._half_life_s, grace_s=0.0, tick_s=self._tick_us / 1e6)
+
+    def _new_scorer(self) -> Scorer:
+        return Scorer(self._calibration, self._counters)
+
+    def _new_crowd(self) -> Crowd:
+        return Crowd(self._tick_us, self._half_life_s)
 
     def _busiest(self, account: str, rows: list[Activity]) -> str:
         """Where the account bursts: its busiest symbol.

@@ -2,9 +2,11 @@
 
 import hashlib
 from collections import Counter
+from typing import Any
 
 import msgspec
 
+from detectors.base import State
 from detectors.config import Alerts
 from detectors.ledger import merge_evidence
 from detectors.ranking import ranking_score
@@ -65,6 +67,21 @@ class _Open:
         self.said_us = finding.timestamp
         self.said: tuple[Severity, float, tuple[str, ...]] = (finding.severity, score, finding.accounts)
         self.revision = 1
+
+    def state(self) -> list[Any]:
+        times = [self.start_us, self.last_us, self.said_us]
+        return [self.alert_id, self.finding, self.score, self.accounts, self.evidence, times, self.said, self.revision]
+
+    @classmethod
+    def of(cls, state: list[Any]) -> "_Open":
+        alert_id, finding, score, accounts, evidence, times, said, revision = state
+        one = cls(alert_id, msgspec.convert(finding, Finding), score)
+        one.accounts = tuple(accounts)
+        one.evidence = msgspec.convert(evidence, tuple[Evidence, ...])
+        one.start_us, one.last_us, one.said_us = times
+        one.said = (said[0], said[1], tuple(said[2]))
+        one.revision = revision
+        return one
 
 
 class AlertBook:
@@ -135,6 +152,21 @@ class AlertBook:
         if not self._open:
             return None
         return min(one.last_us for one in self._open.values()) + self._settings.resolve_after_s * 1_000_000
+
+    def state(self) -> State:
+        """Open alerts, and when alerts of each pattern and symbol opened and ended, in order of forgetting."""
+        return {
+            "open": [one.state() for one in self._open.values()],
+            "opened": [[*key, starts] for key, starts in self._opened.items()],
+            "ended": [[*key, last_us] for key, last_us in self._ended.items()],
+        }
+
+    def restore(self, state: State) -> None:
+        """Take up where `state()` was made."""
+        opened = [_Open.of(one) for one in state["open"]]
+        self._open = {(one.finding.pattern, one.finding.symbol): one for one in opened}
+        self._opened = {(pattern, symbol): list(starts) for pattern, symbol, starts in state["opened"]}
+        self._ended = {(pattern, symbol): last_us for pattern, symbol, last_us in state["ended"]}
 
     def _begin(self, key: tuple[Pattern, str], finding: Finding) -> _Open:
         # What belonged to the episode before cannot open this one: its window would give the same id again.

@@ -1,6 +1,7 @@
 """Cancel burst: an account or a symbol takes back orders faster than it ever does."""
 
 import math
+from typing import Any
 
 from detectors.base import Detector, Features, State, count_of
 from detectors.errors import StateError
@@ -219,20 +220,33 @@ class CancelBurst(Detector):
         fade = 0.5 ** (gap_s / self.half_life_s)
         return fade, self._exposure_s * fade + (1.0 - fade) * self.half_life_s * _MEAN_LIFE
 
+    @property
+    def last_s(self) -> float:
+        """When it last learned; -1 before it did."""
+        return self._time_s
+
+    def levels(self) -> list[float]:
+        """Everything learned, without the parameters: what is saved of each of very many accounts."""
+        return [
+            self._cancels, self._cost, self._fills, self._exposure_s, self._time_s, self._born_s, self._habit,
+            self._second, self._cancels_left, self._cost_left,
+        ]  # fmt: skip
+
+    def take_levels(self, levels: list[Any]) -> None:
+        """Take up where `levels()` was made, by a detector of the same parameters."""
+        self._cancels, self._cost, self._fills, self._exposure_s, self._time_s, self._born_s, self._habit = levels[:7]
+        self._second, self._cancels_left, self._cost_left = levels[7:]
+
     def state(self) -> State:
         """Rates, habit, and when it began."""
-        rates = [self._cancels, self._cost, self._fills, self._exposure_s, self._time_s, self._born_s, self._habit]
-        second = [self._second, self._cancels_left, self._cost_left]
-        return {"half_life_s": self.half_life_s, "rates": rates, "second": second}
+        return {"half_life_s": self.half_life_s, "levels": self.levels()}
 
     def restore(self, state: State) -> None:
         """Take up where `state()` was made; raises StateError for another half-life."""
         if state.get("half_life_s") != self.half_life_s:
             msg = f"cancel_burst state: expected half_life_s {self.half_life_s}, found {state.get('half_life_s')!r}"
             raise StateError(msg)
-        self._cancels, self._cost, self._fills, self._exposure_s = state["rates"][:4]
-        self._time_s, self._born_s, self._habit = state["rates"][4:]
-        self._second, self._cancels_left, self._cost_left = state["second"]
+        self.take_levels(state["levels"])
 
 
 def _most_learned(total: float, exposure_s: float) -> float:

@@ -3,12 +3,16 @@
 import math
 from collections import Counter, deque
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
+from detectors.base import State
 from detectors.combination import cauchy_combination, several_at_once, truncated_product
 from detectors.config import Calibration
+from detectors.entities import Entities
 from detectors.results import Contribution, Scope, Signal
+from detectors.revival import revived
 from detectors.scorer import Scorer
 
 _SECONDS_A_DAY = 86_400.0
@@ -42,14 +46,28 @@ class Joint(msgspec.Struct, frozen=True):
 class _Recent:
     """Signals of one entity by family and stream: for each, those of the last minute that no later one outdoes."""
 
-    __slots__ = ("highest", "joint_second", "last_second", "streams")
+    __slots__ = ("highest", "joint_second", "last_second", "streams", "turn")
 
     def __init__(self, second: int) -> None:
+        self.turn = 0
         self.streams: dict[tuple[str, str], deque[tuple[int, Signal]]] = {}
         self.last_second = second
         #: The highest joint score of the episode, and the last second in which there was any.
         self.highest = 0.0
         self.joint_second = second
+
+    def state(self) -> State:
+        streams = [[family, stream, list(kept)] for (family, stream), kept in self.streams.items()]
+        return {"streams": streams, "now": [self.last_second, self.highest, self.joint_second, self.turn]}
+
+    @classmethod
+    def of(cls, _entity: str, state: State, _notes: list[str]) -> "_Recent":
+        recent = cls(0)
+        for family, stream, kept in state["streams"]:
+            signals = ((tick, msgspec.convert(signal, Signal)) for tick, signal in kept)
+            recent.streams[family, stream] = deque(signals)
+        recent.last_second, recent.highest, recent.joint_second, recent.turn = state["now"]
+        return recent
 
     def add(self, family: str, stream: str, tick: int, signal: Signal) -> None:
         kept = self.streams.setdefault((family, stream), deque())
@@ -106,15 +124,22 @@ class Correlator:
         self.scope = scope
         self.families = families
         self._ticks_a_second = 1_000_000 // tick_us
-        self._scorer = Scorer(settings, counters, prior_scale=_PRIOR_SCALE)
-        self._entities: dict[str, _Recent] = {}
+        self._calibration = settings
+        self._counters = counters
+        self._scorer = self._new_scorer()
+        self._entities: Entities[_Recent] = Entities(
+            None, save=_Recent.state, load=_Recent.of, turn=lambda recent: recent.turn
+        )
         self._touched: set[str] = set()
+        self._turn = 0
 
     def add(self, entity: str, family: str, stream: str, tick: int, signal: Signal) -> None:
         """Let a signal count for an entity from `tick` on."""
-        recent = self._entities.pop(entity, None) or _Recent(tick // self._ticks_a_second)
-        # Put back at the end: the order of the dict is the order of forgetting.
-        self._entities[entity] = recent
+        recent = self._entities.touch(entity)
+        if recent is None:
+            recent = self._entities.add(entity, _Recent(tick // self._ticks_a_second))
+        self._turn += 1
+        recent.turn = self._turn
         self._touched.add(entity)
         recent.add(family, stream, tick, signal)
 
@@ -124,7 +149,7 @@ class Correlator:
         # Not from the first joint score on: that one may be the very incident to warn of.
         self._scorer.begin(float(tick // self._ticks_a_second + 1))
         for entity in sorted(self._touched):
-            recent = self._entities[entity]
+            recent = self._entities.change(entity)
             recent.expire(tick - WINDOWS_S[-1] * self._ticks_a_second)
             joint = self._judge(entity, recent, tick)
             if joint is not None:
@@ -134,10 +159,29 @@ class Correlator:
         return found
 
     def _forget(self, second: int) -> None:
-        for entity in list(self._entities):
-            if second - self._entities[entity].last_second <= _MOST_SILENT_S and len(self._entities) <= _MOST_ENTITIES:
+        while len(self._entities):
+            entity, recent = next(iter(self._entities.items()))
+            if second - recent.last_second <= _MOST_SILENT_S and len(self._entities) <= _MOST_ENTITIES:
                 return
-            del self._entities[entity]
+            self._entities.remove(entity)
+
+    def kept(self) -> Entities[Any]:
+        """What was lately seen of each entity."""
+        return self._entities
+
+    def head(self) -> State:
+        """What all entities share, and which showed something in the second that is under way."""
+        return {"scorer": self._scorer.state(), "touched": sorted(self._touched), "turn": self._turn}
+
+    def resume(self, head: State, notes: list[str]) -> None:
+        """Take up what all entities share, after the entities themselves."""
+        part = f"calibration of correlated_stress by {self.scope}"
+        self._scorer = revived(self._new_scorer, head["scorer"], part, notes)
+        self._touched = set(head["touched"])
+        self._turn = head["turn"]
+
+    def _new_scorer(self) -> Scorer:
+        return Scorer(self._calibration, self._counters, prior_scale=_PRIOR_SCALE)
 
     def _judge(self, entity: str, recent: _Recent, tick: int) -> Joint | None:
         second = tick // self._ticks_a_second

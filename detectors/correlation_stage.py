@@ -1,16 +1,20 @@
 """The correlation stage: everything together, and the alerts that come of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from detectors.alert_book import AlertBook, Finding
+from detectors.base import State
 from detectors.config import CoreSettings
 from detectors.correlation import Correlator, Joint
+from detectors.entities import Entities
 from detectors.events import Event
 from detectors.ledger import InputLedger, merge_evidence
 from detectors.leverage_pool import LeveragePool
 from detectors.results import Alert, Evidence, LeverageMove, Severity, Signal, SignalFrame
+from detectors.revival import revived
 from detectors.seeds import seed_of
-from detectors.stage import Stage
+from detectors.stage import Cells, Stage
 from detectors.titles import joint_title, signal_title
 
 SIGNALS = "signals"
@@ -54,15 +58,23 @@ class CorrelationStage(Stage[CorrelationTick]):
         self._frames = InputLedger(SIGNALS, 0, settings.timing)
         self._last_tick: dict[str, int] = {}
         self._leverage = LeveragePool(settings, self.counters)
-        self._ticks_a_second = 1_000_000 // self.tick_us
         calibration = settings.calibration
         self._by_symbol = Correlator("symbol", _FAMILIES, calibration, self.counters, self.tick_us)
         self._by_cohort = Correlator("cohort", _FAMILIES, calibration, self.counters, self.tick_us)
         self._by_market = Correlator("market", 2, calibration, self.counters, self.tick_us)
         self._symbols: set[str] = set()
-        self._cohorts: dict[str, tuple[int, str]] = {}
+        #: Account -> when it was last seen in step with others, and the first of them.
+        self._cohorts: Entities[tuple[int, str]] = Entities(
+            settings.memory.max_accounts,
+            save=list,
+            load=lambda _, state, __: (state[0], state[1]),
+            turn=lambda seen: seen[0],
+            counters=self.counters,
+            evicted="evicted_cohorts",
+        )
         model_version = f"squall-1-{seed_of(repr(settings)):08x}"
-        self._book = AlertBook(settings.alerts, model_version, settings.alerts.runbook, self.counters)
+        self._model_version = model_version
+        self._book = self._new_book()
         self._alerts: list[Alert] = []
 
     def push_frame(self, frame: SignalFrame, offset: int, now_us: int) -> None:
@@ -76,7 +88,7 @@ class CorrelationStage(Stage[CorrelationTick]):
             if said.tick <= last:
                 self.counters["duplicate_frame_ticks"] += 1
             elif self._is_closed(said.tick):
-                self.counters["late"] += len(said.signals)
+                self.counters["read_again" if offset < self._frames.known_below else "late"] += len(said.signals)
             else:
                 state = self.open_tick(said.tick)
                 state.signals += said.signals
@@ -108,7 +120,42 @@ class CorrelationStage(Stage[CorrelationTick]):
 
     def safe_offset(self, topic: str) -> int | None:
         """Every record of `topic` below it is in a closed tick; None when nothing was read."""
-        return self._frames.safe_offset
+        return self.ledgers()[topic].safe_offset
+
+    def ledgers(self) -> Mapping[str, InputLedger]:
+        """What was read of frames."""
+        return {SIGNALS: self._frames}
+
+    def kept(self) -> dict[str, Entities[Any]]:
+        """Symbols, and what was lately seen of symbols, cohorts and the market."""
+        recent = {f"recent_{one.scope}": one.kept() for one in self._correlators()}
+        return {**self._leverage.kept(), **recent, "cohort": self._cohorts}
+
+    def head(self) -> State:
+        """Alerts, and what entities share."""
+        return super().head() | {
+            "leverage": self._leverage.head(),
+            "correlators": [one.head() for one in self._correlators()],
+            "symbols": sorted(self._symbols),
+            "book": self._book.state(),
+        }
+
+    def resume(self, head: State, cells: Cells, notes: list[str]) -> None:
+        """Take up alerts, and what entities share."""
+        super().resume(head, cells, notes)
+        self._leverage.resume(head["leverage"], notes)
+        for one, saved in zip(self._correlators(), head["correlators"], strict=True):
+            one.resume(saved, notes)
+        self._symbols = set(head["symbols"])
+        self._by_market.families = max(2, len(self._symbols))
+        self._book = revived(self._new_book, head["book"], "open alerts", notes)
+
+    def _correlators(self) -> tuple[Correlator, ...]:
+        return self._by_symbol, self._by_cohort, self._by_market
+
+    def _new_book(self) -> AlertBook:
+        alerts = self.settings.alerts
+        return AlertBook(alerts, self._model_version, alerts.runbook, self.counters)
 
     def new_tick(self) -> CorrelationTick:
         """An empty tick."""
@@ -129,10 +176,10 @@ class CorrelationStage(Stage[CorrelationTick]):
             severity = self._severity(signal.per_day)
             if severity is not None:
                 findings.append(self._single(signal, severity))
-        if tick % self._ticks_a_second == self._ticks_a_second - 1:
+        if tick == self.last_of_second(tick):
             findings += self._together(tick)
         elif signals:
-            self.open_tick(tick - tick % self._ticks_a_second + self._ticks_a_second - 1)
+            self.open_tick(self.last_of_second(tick))
         self._alerts += self._book.take(findings, now_us)
         self._alerts += self._book.resolve(now_us)
         due_us = self._book.resolve_due_us()
@@ -152,18 +199,20 @@ class CorrelationStage(Stage[CorrelationTick]):
     def _cohort(self, tick: int, signal: Signal) -> str:
         """Who an account acts with: the first of the accounts it was lately seen in step with, or itself."""
         if signal.scope == "group":
-            for account in signal.accounts:
-                self._cohorts[account] = (tick, signal.accounts[0])
+            for account in sorted(signal.accounts):
+                if account in self._cohorts:
+                    self._cohorts.remove(account)
+                self._cohorts.add(account, (tick, signal.accounts[0]))
             return signal.accounts[0]
-        seen, first = self._cohorts.get(signal.entity, (tick, signal.entity))
-        if tick - seen <= _COHORT_S * self._ticks_a_second:
+        seen, first = self._cohorts.get(signal.entity) or (tick, signal.entity)
+        if tick - seen <= _COHORT_S * self._second_ticks:
             return first
-        del self._cohorts[signal.entity]
+        self._cohorts.remove(signal.entity)
         return signal.entity
 
     def _together(self, tick: int) -> list[Finding]:
         findings = []
-        for correlator in (self._by_symbol, self._by_cohort, self._by_market):
+        for correlator in self._correlators():
             for joint in correlator.close_second(tick):
                 severity = self._severity(joint.per_day)
                 if severity == "warning" and self._is_critical(joint):

@@ -88,6 +88,11 @@ class Entities(Generic[T]):
             self._changed[name] = None
         return found
 
+    def change(self, name: Name) -> T:
+        """Take an entity up to change it, without touching it: it stays as old as it is; KeyError when not known."""
+        self._changed[name] = None
+        return self._entities[name]
+
     def add(self, name: Name, entity: T) -> T:
         """Remember a new entity."""
         if self._most is not None and len(self._entities) >= self._most:

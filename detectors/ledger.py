@@ -6,7 +6,7 @@ from typing import Any
 
 from detectors.config import Timing
 from detectors.results import Evidence
-from detectors.timing import ClockGuard
+from detectors.timing import BEGINNING_US, ClockGuard
 
 
 class InputLedger:
@@ -26,7 +26,7 @@ class InputLedger:
     2
     """
 
-    __slots__ = ("_next_offset", "_open", "guard", "partition", "topic")
+    __slots__ = ("_next_offset", "_open", "guard", "known_below", "partition", "topic")
 
     def __init__(self, topic: str, partition: int, timing: Timing) -> None:
         self.topic = topic
@@ -34,6 +34,18 @@ class InputLedger:
         self.guard = ClockGuard(timing)
         self._open: dict[int, list[int]] = {}
         self._next_offset: int | None = None
+        #: Records below it were read before by whom this stage took over from.
+        self.known_below = 0
+
+    def state(self) -> list[int | None]:
+        """The newest time, and the offset to be read next."""
+        return [self.guard.newest_us, self._next_offset]
+
+    def resume(self, state: list[int | None]) -> None:
+        """Take up where `state()` was made; reading begins at the safe offset, so that open ticks are folded again."""
+        newest_us, next_offset = state
+        self.guard.newest_us = BEGINNING_US if newest_us is None else newest_us
+        self.known_below = next_offset or 0
 
     @property
     def safe_offset(self) -> int | None:

@@ -1,12 +1,15 @@
 """Leverage moves of all partitions, added up by symbol and judged."""
 
 from collections import Counter
+from typing import Any
 
-from detectors.base import Features
+from detectors.base import Features, State
 from detectors.config import CoreSettings
+from detectors.entities import Entities
 from detectors.ledger import EvidenceWindow
 from detectors.leverage_spike import LeverageSpike
 from detectors.results import Evidence, LeverageMove, Signal
+from detectors.revival import revived
 from detectors.scorer import Scorer, signal_of
 from detectors.seeds import seed_of
 from detectors.windows import SlidingCounts
@@ -16,7 +19,7 @@ _MOST_ACCOUNTS = 20
 
 
 class _SymbolLeverage:
-    __slots__ = ("accounts", "detector", "evidence", "near_cents", "notional_cents", "windows")
+    __slots__ = ("accounts", "detector", "evidence", "near_cents", "notional_cents", "turn", "windows")
 
     def __init__(self, symbol: str, settings: CoreSettings) -> None:
         half_life_s = settings.memory.leverage_half_life_s
@@ -29,6 +32,24 @@ class _SymbolLeverage:
         self.evidence = EvidenceWindow(_SECONDS[-1] * ticks_a_second)
         self.notional_cents = 0
         self.near_cents = 0
+        self.turn = -1
+
+    def state(self) -> State:
+        return {
+            "detector": self.detector.state(),
+            "windows": [window.state() for window in self.windows.values()],
+            "accounts": self.accounts.state(),
+            "evidence": self.evidence.state(),
+            "now": [self.notional_cents, self.near_cents, self.turn],
+        }
+
+    def restore(self, state: State) -> None:
+        self.detector.restore(state["detector"])
+        for window, saved in zip(self.windows.values(), state["windows"], strict=True):
+            window.restore(saved)
+        self.accounts.restore(state["accounts"])
+        self.evidence.restore(state["evidence"])
+        self.notional_cents, self.near_cents, self.turn = state["now"]
 
 
 class LeveragePool:
@@ -46,8 +67,15 @@ class LeveragePool:
         self._settings = settings
         self._counters = counters
         self._tick_us = settings.timing.tick_us
-        self._symbols: dict[str, _SymbolLeverage] = {}
-        self._scorer = Scorer(settings.calibration, counters)
+        self._symbols: Entities[_SymbolLeverage] = Entities(
+            settings.memory.max_symbols,
+            save=_SymbolLeverage.state,
+            load=self._load,
+            turn=lambda symbol: symbol.turn,
+            counters=counters,
+            evicted="evicted_symbols",
+        )
+        self._scorer = self._new_scorer()
 
     def close_tick(self, tick: int, moves: list[LeverageMove], evidence: tuple[Evidence, ...]) -> list[Signal]:
         """Judge the symbols whose accounts changed leverage in a tick."""
@@ -64,14 +92,8 @@ class LeveragePool:
     def _judge(
         self, tick: int, symbol: str, moves: list[LeverageMove], evidence: tuple[Evidence, ...]
     ) -> Signal | None:
-        state = self._symbols.pop(symbol, None)
-        if state is None:
-            state = _SymbolLeverage(symbol, self._settings)
-            if len(self._symbols) >= self._settings.memory.max_symbols:
-                del self._symbols[next(iter(self._symbols))]
-                self._counters["evicted_symbols"] += 1
-        # Put back at the end: the order of the dict is the order of eviction.
-        self._symbols[symbol] = state
+        state = self._symbols.touch(symbol) or self._symbols.add(symbol, _SymbolLeverage(symbol, self._settings))
+        state.turn = tick
         raises, micro = sum(move.raises for move in moves), sum(move.doublings_micro for move in moves)
         for window in state.windows.values():
             window.add(tick, {symbol: [raises, micro]})
@@ -97,6 +119,24 @@ class LeveragePool:
             notional=max(state.near_cents, 0) / 100.0,
             evidence=state.evidence,
         )
+
+    def kept(self) -> dict[str, Entities[Any]]:
+        """Symbols."""
+        return {"leverage": self._symbols}
+
+    def head(self) -> State:
+        """What all symbols share."""
+        return self._scorer.state()
+
+    def resume(self, head: State, notes: list[str]) -> None:
+        """Take up what all symbols share."""
+        self._scorer = revived(self._new_scorer, head, "calibration of leverage_spike", notes)
+
+    def _load(self, symbol: str, state: State, notes: list[str]) -> _SymbolLeverage:
+        return revived(lambda: _SymbolLeverage(symbol, self._settings), state, f"leverage_spike of {symbol}", notes)
+
+    def _new_scorer(self) -> Scorer:
+        return Scorer(self._settings.calibration, self._counters)
 
     @staticmethod
     def _features(symbol: str, state: _SymbolLeverage, raises: int, micro: int, time_s: float) -> Features:

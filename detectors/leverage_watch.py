@@ -3,26 +3,60 @@
 import math
 from collections import Counter
 from operator import attrgetter
+from typing import Any
 
+from detectors.base import State
 from detectors.config import CoreSettings
+from detectors.entities import Entities
 from detectors.events import LeverageChange
 from detectors.ledger import EvidenceWindow
 from detectors.leverage_jump import LeverageJump
 from detectors.results import LeverageMove, Signal
+from detectors.revival import revived
 from detectors.scorer import Scorer, signal_of
 
 _MOST_ACCOUNTS = 20
 
 
 class _Standing:
-    """What an account last was on one symbol."""
+    """What an account last was on one symbol, and when (in changes of all accounts)."""
 
-    __slots__ = ("leverage", "near_cents", "notional_cents")
+    __slots__ = ("leverage", "near_cents", "notional_cents", "turn")
 
     def __init__(self) -> None:
         self.leverage = 0.0
         self.notional_cents = 0
         self.near_cents = 0
+        self.turn = 0
+
+    def state(self) -> list[Any]:
+        return [self.leverage, self.notional_cents, self.near_cents, self.turn]
+
+    @classmethod
+    def of(cls, _name: object, state: list[Any], _notes: list[str]) -> "_Standing":
+        standing = cls()
+        standing.leverage, standing.notional_cents, standing.near_cents, standing.turn = state
+        return standing
+
+
+class _Jumps:
+    """An account's own history of changes, and when it last changed."""
+
+    __slots__ = ("detector", "turn")
+
+    def __init__(self) -> None:
+        self.detector = LeverageJump()
+        self.turn = 0
+
+    def state(self) -> list[Any]:
+        return [self.detector.state(), self.turn]
+
+    @classmethod
+    def of(cls, account: str, state: list[Any], notes: list[str]) -> "_Jumps":
+        jumps = cls()
+        jumps.detector = revived(LeverageJump, state[0], f"leverage_jump of {account}", notes)
+        jumps.turn = state[1]
+        return jumps
 
 
 class _Move:
@@ -55,11 +89,27 @@ class LeverageWatch:
     def __init__(self, settings: CoreSettings, counters: Counter[str]) -> None:
         self._tick_us = settings.timing.tick_us
         self._market = settings.market
-        self._max_accounts = settings.memory.max_accounts
+        self._calibration = settings.calibration
         self._counters = counters
-        self._standings: dict[tuple[str, str], _Standing] = {}
-        self._jumps: dict[str, LeverageJump] = {}
-        self._scorer = Scorer(settings.calibration, counters)
+        self._turn = 0
+        most = settings.memory.max_accounts
+        self._standings: Entities[_Standing] = Entities(
+            most,
+            save=_Standing.state,
+            load=_Standing.of,
+            turn=lambda standing: standing.turn,
+            counters=counters,
+            evicted="evicted_positions",
+        )
+        self._jumps: Entities[_Jumps] = Entities(
+            most,
+            save=_Jumps.state,
+            load=_Jumps.of,
+            turn=lambda jumps: jumps.turn,
+            counters=counters,
+            evicted="evicted_accounts",
+        )
+        self._scorer = self._new_scorer()
 
     def close_tick(
         self, tick: int, changes: list[LeverageChange], evidence: EvidenceWindow
@@ -75,7 +125,10 @@ class LeverageWatch:
         return tuple(_result(symbol, moves[symbol]) for symbol in sorted(moves)), signals
 
     def _take(self, tick: int, change: LeverageChange, move: _Move, evidence: EvidenceWindow) -> Signal | None:
-        standing = self._standing(change)
+        self._turn += 1
+        name = (change.account, change.symbol)
+        standing = self._standings.touch(name) or self._standings.add(name, _Standing())
+        standing.turn = self._turn
         before = change.prev_leverage or standing.leverage
         log_change = math.log(change.leverage / before) if before > 0.0 else 0.0
         notional_cents = int(abs(change.position) * (change.entry_price or 0.0) * 100.0)
@@ -94,14 +147,11 @@ class LeverageWatch:
     def _jump(
         self, tick: int, change: LeverageChange, log_change: float, notional_cents: int, evidence: EvidenceWindow
     ) -> Signal | None:
-        detector = self._jumps.pop(change.account, None) or LeverageJump()
-        if len(self._jumps) >= self._max_accounts:
-            del self._jumps[next(iter(self._jumps))]
-            self._counters["evicted_accounts"] += 1
-        self._jumps[change.account] = detector
+        jumps = self._jumps.touch(change.account) or self._jumps.add(change.account, _Jumps())
+        jumps.turn = self._turn
         time_s = (tick + 1) * self._tick_us / 1e6
         x = {"log_change": log_change, "leverage": change.leverage}
-        verdict = self._scorer.step(detector, x, time_s)
+        verdict = self._scorer.step(jumps.detector, x, time_s)
         if verdict is None:
             return None
         return signal_of(
@@ -117,14 +167,21 @@ class LeverageWatch:
             evidence=evidence,
         )
 
-    def _standing(self, change: LeverageChange) -> _Standing:
-        key = (change.account, change.symbol)
-        standing = self._standings.pop(key, None) or _Standing()
-        if len(self._standings) >= self._max_accounts:
-            del self._standings[next(iter(self._standings))]
-            self._counters["evicted_positions"] += 1
-        self._standings[key] = standing
-        return standing
+    def kept(self) -> dict[str, Entities[Any]]:
+        """What accounts last were, and how they change."""
+        return {"standing": self._standings, "jumps": self._jumps}
+
+    def head(self) -> State:
+        """What all accounts share."""
+        return {"turn": self._turn, "scorer": self._scorer.state()}
+
+    def resume(self, head: State, notes: list[str]) -> None:
+        """Take up what all accounts share."""
+        self._turn = head["turn"]
+        self._scorer = revived(self._new_scorer, head["scorer"], "calibration of leverage_jump", notes)
+
+    def _new_scorer(self) -> Scorer:
+        return Scorer(self._calibration, self._counters)
 
 
 def _result(symbol: str, move: _Move) -> LeverageMove:

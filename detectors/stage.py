@@ -97,7 +97,8 @@ class Stage(Generic[TickState]):
         self, topic: str, ledger: InputLedger, tick: int, events: Sequence[Event], offsets: Sequence[int], first: int
     ) -> None:
         if self._is_closed(tick):
-            self.counters["late"] += len(events)
+            known = offsets[first] < ledger.known_below
+            self.counters["read_again" if known else "late"] += len(events)
             return
         ledger.note(tick, offsets[first], offsets[first + len(events) - 1])
         self.counters["events"] += len(events)
@@ -163,6 +164,10 @@ class Stage(Generic[TickState]):
         """The last tick of the second that a tick lies in."""
         return tick - tick % self._second_ticks + self._second_ticks - 1
 
+    def ledgers(self) -> Mapping[str, InputLedger]:
+        """What was read of each topic."""
+        return self._ledgers
+
     def kept(self) -> dict[str, Entities[Any]]:
         """By kind, the entities that are saved one by one when they have changed."""
         return {}
@@ -175,7 +180,7 @@ class Stage(Generic[TickState]):
         return {
             "closed_us": self.closed_us,
             "newest_us": self.watermark.newest_us,
-            "newest_of": {topic: ledger.guard.newest_us for topic, ledger in self._ledgers.items()},
+            "read": {topic: ledger.state() for topic, ledger in self.ledgers().items()},
             "open": sorted(self._order),
         }
 
@@ -193,8 +198,8 @@ class Stage(Generic[TickState]):
         """
         self.closed_us = head["closed_us"]
         self.watermark.resume(self.closed_us, head["newest_us"])
-        for topic, newest_us in head["newest_of"].items():
-            self._ledgers[topic].guard.newest_us = newest_us
+        for topic, ledger in self.ledgers().items():
+            ledger.resume(head["read"][topic])
         for tick in head["open"]:
             self.open_tick(tick)
         for kind, entities in self.kept().items():

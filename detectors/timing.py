@@ -84,6 +84,10 @@ class Watermark:
         """Whether `name` is one of the inputs."""
         return name in self._inputs
 
+    def reached_us(self) -> dict[str, int]:
+        """Per input, the time before which all of it is there; `BEGINNING_US`: it has shown nothing."""
+        return {name: state.complete_us for name, state in self._inputs.items()}
+
     def observe(self, name: str, complete_us: int, now_us: int, newest_us: int | None = None) -> None:
         """State that everything of `name` before `complete_us` is there.
 
