@@ -17,6 +17,8 @@ from streams.batches import RecordBatch, cut_batches
 
 #: An answer to a fetch older than this says nothing about the end of the partition any more.
 _STALE_MS = 2_000
+#: How soon a partition that is no longer held is read again: what was fetched of it before wakes nobody.
+_HELD_WAIT_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,15 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         """Know nothing of any partition."""
         super().__post_init__()
         self._touched: set[Any] = set()
+        self._held: frozenset[TP] = frozenset()
+
+    def hold(self, partitions: frozenset[TP]) -> None:
+        """Take nothing of these partitions until told otherwise; called from the main thread.
+
+        The broker is asked for what one fetch brings of them, and no more: aiokafka does not ask again for a partition
+        whose records nobody takes.
+        """
+        self._held = partitions
 
     def _create_worker_consumer(self, transport: driver.Transport) -> aiokafka.AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
@@ -100,20 +111,23 @@ class BatchThread(driver.AIOKafkaConsumerThread):
     ) -> tuple[dict[Any, int], dict[Any, list[Any]]]:
         """Wait for records; gives the positions before them and the records themselves.
 
-        Nothing is taken while the flow is stopped: it would be dropped, after the seek that could bring it back.
+        Nothing is taken while the flow is stopped: it would be dropped, after the seek that could bring it back. Nor of
+        a partition that is held.
         """
         deadline_s = time.monotonic() + wait_s
         while self.consumer.flow_active:
             if fetcher._subscriptions.reassignment_in_progress:
                 await fetcher._subscriptions.wait_for_assignment()
                 continue
-            starts = self._prepare(fetcher)
-            fetched = await fetcher.fetched_records(partitions, timeout=0, max_records=max_records)
+            starts, held = self._prepare(fetcher), self._held
+            wanted = partitions - held
+            # None wanted would be taken for all of them.
+            fetched = await fetcher.fetched_records(wanted, timeout=0, max_records=max_records) if wanted else {}
             remaining_s = deadline_s - time.monotonic()
             if fetched or remaining_s <= 0 or fetcher._closed:
                 return starts, fetched
             waiter = fetcher._create_fetch_waiter()
-            done, _ = await asyncio.wait([waiter], timeout=remaining_s)
+            done, _ = await asyncio.wait([waiter], timeout=min(remaining_s, _HELD_WAIT_S) if held else remaining_s)
             if done:
                 waiter.result()
             else:
@@ -131,8 +145,9 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         return starts
 
     def forget_positions(self) -> None:
-        """Partitions are read anew from their committed offsets."""
+        """Partitions are read anew from their committed offsets; none is held."""
         self._touched.clear()
+        self._held = frozenset()
 
     def input_end(self, tp: TP) -> InputEnd:
         """Tell how far a partition could be read.

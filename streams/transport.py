@@ -92,6 +92,10 @@ class BatchConsumer(driver.Consumer):
         Faust would take the partition out, and sleep a whole second once all are out.
         """
 
+    def hold(self, partitions: frozenset[TP]) -> None:
+        """Fetch nothing of these partitions until told otherwise, or until partitions are given out anew."""
+        cast("BatchThread", self._thread).hold(partitions)
+
     def input_end(self, tp: TP) -> InputEnd:
         """Tell how far a partition could be read."""
         return cast("BatchThread", self._thread).input_end(tp)
