@@ -24,6 +24,12 @@ class WorkerSettings:
         How long the broker may hold an empty fetch: it bounds the latency of a lone record.
     queued_batches
         Batches that wait for an agent before fetching pauses.
+    max_open_ticks
+        A stage with more open ticks than this no longer fetches those of its inputs that are as far ahead of the
+        others in event time, until the others have caught up: it bounds memory in a backlog.
+    degrade_lag_s
+        When a worker lags so long behind the broker, in seconds, its heavy models look at a sample; 0: never, and
+        alerts are the same however far it lags.
     poll_interval_ms
         How often a stage is asked to close what time alone closes.
     commit_interval_ms
@@ -53,6 +59,8 @@ class WorkerSettings:
     fetch_max_bytes: int = 1_048_576
     fetch_max_wait_ms: int = 10
     queued_batches: int = 16
+    max_open_ticks: int = 600
+    degrade_lag_s: float = 30.0
     poll_interval_ms: int = 25
     commit_interval_ms: int = 1_000
     session_timeout_s: float = 15.0
@@ -72,6 +80,10 @@ class WorkerSettings:
         for name in _AT_LEAST_ONE:
             if getattr(self, name) < 1:
                 raise ConfigError(f"worker.{name} must be >= 1, was {getattr(self, name)!r}")
+        if self.max_open_ticks < 2:
+            raise ConfigError(f"worker.max_open_ticks must be >= 2, was {self.max_open_ticks!r}")
+        if not 0.0 <= self.degrade_lag_s < float("inf"):
+            raise ConfigError(f"worker.degrade_lag_s must be >= 0, was {self.degrade_lag_s!r}")
         if self.settle_timeout_s >= self.stop_timeout_s:
             raise ConfigError(
                 f"worker.settle_timeout_s must be < worker.stop_timeout_s, "
