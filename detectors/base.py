@@ -42,6 +42,9 @@ class Detector(AnomalyDetector):
 
     #: Stable name: metric label, state key, field of signals.
     name: str
+    #: Parts that are heavy look at one observation in so many, by count; 1: at all. Whoever owns the detector raises it
+    #: while there is no time for more; it is no part of the state.
+    one_in: int = 1
 
     @property
     @abc.abstractmethod

@@ -168,6 +168,7 @@ class CorrelationStage(Stage[CorrelationTick]):
         """Judge a tick: first alone, at the end of a second together, then end what is over."""
         self._frames.close(tick)
         now_us = (tick + 1) * self.tick_us
+        self._leverage.one_in = self.one_in
         signals = [*state.signals, *self._leverage.close_tick(tick, state.moves, merge_evidence(state.evidence))]
         signals.sort(key=lambda signal: (signal.detector, signal.scope, signal.entity, signal.symbol))
         findings = []

@@ -76,6 +76,8 @@ class LeveragePool:
             evicted="evicted_symbols",
         )
         self._scorer = self._new_scorer()
+        #: The detectors' trees look at one observation in so many.
+        self.one_in = 1
 
     def close_tick(self, tick: int, moves: list[LeverageMove], evidence: tuple[Evidence, ...]) -> list[Signal]:
         """Judge the symbols whose accounts changed leverage in a tick."""
@@ -94,6 +96,7 @@ class LeveragePool:
     ) -> Signal | None:
         state = self._symbols.touch(symbol) or self._symbols.add(symbol, _SymbolLeverage(symbol, self._settings))
         state.turn = tick
+        state.detector.one_in = self.one_in
         raises, micro = sum(move.raises for move in moves), sum(move.doublings_micro for move in moves)
         for window in state.windows.values():
             window.add(tick, {symbol: [raises, micro]})

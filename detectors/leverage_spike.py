@@ -24,7 +24,7 @@ class LeverageSpike(Detector):
     binomials (Poisson with the symbol's own forgetting, uncertain rate); the rise of the share of notional near
     liquidation over its level adds its z-score at half a decade a deviation; river's half-space trees on the whole
     vector add up to a quarter of their surprise. The sum is in decades, not yet a p-value. A tick is learned up to four
-    deviations above expectation.
+    deviations above expectation. The trees are the part that `one_in` thins out.
 
     It fails on a rise over hours, which the rate follows, and knows nothing of accounts whose position was not sent.
 
@@ -68,6 +68,7 @@ class LeverageSpike(Detector):
         self._trees = HalfSpaceSurprise(seed, half_life_s=half_life_s)
         self._born_s = -1.0
         self._time_s = -1.0
+        self._ticks = 0
 
     @property
     def ready(self) -> bool:
@@ -81,12 +82,15 @@ class LeverageSpike(Detector):
         if counted <= 0.0:
             return 0.0
         near = max(self._near.z(share), 0.0) * _DECADES_PER_DEVIATION if (share := _near_share(x)) is not None else 0.0
-        return counted + min(near, 10.0) + _TREE_SHARE * self._trees.surprise(self._vector(x))
+        trees = 0.0 if self._ticks % self.one_in else _TREE_SHARE * self._trees.surprise(self._vector(x))
+        return counted + min(near, 10.0) + trees
 
     def learn_one(self, x: Features) -> None:
         """Add the last tick to rates and level."""
         time_s = x.get("time_s", 0.0)
-        self._trees.learn(self._vector(x), time_s)
+        if self._ticks % self.one_in == 0:
+            self._trees.learn(self._vector(x), time_s)
+        self._ticks += 1
         for kind, rate in self._rates.items():
             expected = rate.per_second(time_s) * self.tick_s
             most = 1.0 + expected + _LEARN_DEVIATIONS * math.sqrt(expected)
@@ -139,7 +143,7 @@ class LeverageSpike(Detector):
             "rates": {kind: rate.state() for kind, rate in self._rates.items()},
             "near": self._near.state(),
             "trees": self._trees.state(),
-            "time": [self._born_s, self._time_s],
+            "time": [self._born_s, self._time_s, self._ticks],
         }
 
     def restore(self, state: State) -> None:
@@ -151,7 +155,7 @@ class LeverageSpike(Detector):
             rate.restore(state["rates"][kind])
         self._near.restore(state["near"])
         self._trees.restore(state["trees"])
-        self._born_s, self._time_s = state["time"]
+        self._born_s, self._time_s, self._ticks = state["time"]
 
 
 def _near_share(x: Features) -> float | None:

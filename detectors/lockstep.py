@@ -70,6 +70,12 @@ class Lockstep(Detector):
         self._last_s: dict[str, int] = {}
         self._born_s = -1
         self._now_s = -1
+        self._seconds = 0
+
+    @property
+    def due(self) -> bool:
+        """Whether this second is one of those to look at: with `one_in` above 1 the others are to be learned only."""
+        return self._seconds % self.one_in == 0
 
     @property
     def ready(self) -> bool:
@@ -96,6 +102,7 @@ class Lockstep(Detector):
                 self._last_s.pop(account, None)
                 self._last_s[account] = now_s
         self._now_s = now_s
+        self._seconds += 1
         self._evict()
 
     def explain_one(self, x: Features) -> tuple[Contribution, ...]:
@@ -152,7 +159,7 @@ class Lockstep(Detector):
         return {
             "max_accounts": self.max_accounts,
             "accounts": [[account, last_s, self._masks[account]] for account, last_s in self._last_s.items()],
-            "time": [self._born_s, self._now_s],
+            "time": [self._born_s, self._now_s, self._seconds],
         }
 
     def restore(self, state: State) -> None:
@@ -162,7 +169,7 @@ class Lockstep(Detector):
             raise StateError(msg)
         self._last_s = {account: last_s for account, last_s, _ in state["accounts"]}
         self._masks = {account: mask for account, _, mask in state["accounts"]}
-        self._born_s, self._now_s = state["time"]
+        self._born_s, self._now_s, self._seconds = state["time"]
 
 
 def _strongest_component(links: list[tuple[float, str, str]]) -> tuple[float, tuple[str, ...]]:

@@ -119,7 +119,9 @@ class MarketStage(Stage[MarketTick]):
 
     def _watch(self, symbol: str) -> SymbolWatch:
         watch = self._watches.touch(symbol)
-        return watch or self._watches.add(symbol, SymbolWatch(symbol, self.settings, self.counters))
+        watch = watch or self._watches.add(symbol, SymbolWatch(symbol, self.settings, self.counters))
+        watch.sample(self.one_in)
+        return watch
 
     def kept(self) -> dict[str, Entities[Any]]:
         """Symbols, and the last ticks."""

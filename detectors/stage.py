@@ -53,6 +53,14 @@ class Stage(Generic[TickState]):
         self._order: list[int] = []
         self._said_us = BEGINNING_US
         self._said_at_us = -1
+        self.one_in = 1
+
+    def sample(self, one_in: int) -> None:
+        """Let heavy models look at one observation in so many, from the next tick on; 1: at all.
+
+        Which ones follows from a count. Counts, rates and cheap scores are made of everything all the same.
+        """
+        self.one_in = one_in
 
     def push(self, topic: str, offsets: Sequence[int], events: Sequence[Event], now_us: int) -> list[Refusal]:
         """Fold events of one topic partition, in offset order, into their ticks.

@@ -94,6 +94,10 @@ class SymbolWatch:
                 signals.append(self._signal(tick, "thin_book", "thin_book", "symbol", verdict, (), missing, evidence))
         return signals
 
+    def sample(self, one_in: int) -> None:
+        """Let trees and pair search look at one observation in so many."""
+        self._thin_book.one_in = self._lockstep.one_in = one_in
+
     @property
     def has_second(self) -> bool:
         """Whether there were cancels in the second that is under way."""
@@ -106,6 +110,11 @@ class SymbolWatch:
         x: Features = {account: float(count) for account, count in self._second.items()}
         x["time_s"] = float((tick + 1) * self._tick_us // 1_000_000 - 1)
         self._second = {}
+        if not self._lockstep.due:
+            # Not scored, rather than scored 0: what is not looked at must not teach the calibration.
+            self._lockstep.learn_one(x)
+            self._counters["sampled_out"] += 1
+            return []
         group = self._lockstep.group(x)
         verdict = self._lockstep_scorer.step(self._lockstep, x, time_s)
         if verdict is None or not group:

@@ -43,7 +43,7 @@ class ThinBook(Detector):
     side, and the better (both are thin), as they stand and as averages over some seconds (a thinning that lasts stands
     out more than a flicker). Each view is read against its own level and spread, since one side is often swept for a
     moment where both seldom are; the most unusual view is the score. River's half-space trees on the vector of z-scores
-    add a quarter of their surprise, when the book is thin at all.
+    add a quarter of their surprise, when the book is thin at all. The trees are the part that `one_in` thins out.
 
     It fails where the snapshot is shallower than the bands (all bands then say the same), and during the first minutes
     of a new regime.
@@ -109,6 +109,8 @@ class ThinBook(Detector):
         thin = max(self._unusual(_views(now, smooth)))
         if thin <= 0.0:
             return 0.0
+        if self._books % self.one_in:
+            return thin
         return thin + _TREE_SHARE * self._trees.surprise(_by_name(now))
 
     def learn_one(self, x: Features) -> None:
@@ -118,7 +120,7 @@ class ThinBook(Detector):
         self._scored = None
         for view, value in zip(self._views, _views(now, smooth), strict=True):
             view.learn(value, time_s)
-        if self._books % _TREES_EVERY == 0:
+        if self._books % (_TREES_EVERY * self.one_in) == 0:
             self._trees.learn(_by_name(now), time_s)
         self._books += 1
         logs = _logs(x)
