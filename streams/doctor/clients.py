@@ -10,7 +10,12 @@ from typing import Any, TypeVar
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    KafkaError,
+    TopicAuthorizationFailedError,
+)
 
 from streams.settings import Settings
 from streams.topics import bootstrap_servers
@@ -18,14 +23,17 @@ from streams.topics import bootstrap_servers
 _TIMEOUT_S = 5.0
 _PAUSE_S = 0.2
 
+_DENIALS = (ClusterAuthorizationFailedError, GroupAuthorizationFailedError, TopicAuthorizationFailedError)
+
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Unanswered:
-    """The broker gave no answer; why."""
+    """The broker gave no answer: why, and whether it was that we may not ask."""
 
     reason: str
+    is_denied: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,5 +105,5 @@ async def ask(question: Callable[[], Awaitable[T]], timeout_s: float = _TIMEOUT_
         except (KafkaError, OSError, TimeoutError, NotImplementedError) as error:
             again = getattr(error, "retriable", False) and time.monotonic() + _PAUSE_S < end_s
             if not again:
-                return Unanswered(str(error) or type(error).__name__)
+                return Unanswered(str(error) or type(error).__name__, isinstance(error, _DENIALS))
         await asyncio.sleep(_PAUSE_S)

@@ -10,7 +10,15 @@ from streams.agents import ACCOUNT_EVENT_TOPIC, MARKET_TOPICS
 from streams.doctor import facts, records
 from streams.doctor.clients import Clients, Unanswered, ask, connected, reach
 from streams.doctor.clock_checks import check_clocks
-from streams.doctor.group_checks import check_group, check_lag, check_offsets, check_session_bounds, unread
+from streams.doctor.group_checks import (
+    Bounds,
+    Committed,
+    check_group,
+    check_lag,
+    check_offsets,
+    check_session_bounds,
+    unread,
+)
 from streams.doctor.lines import Line
 from streams.doctor.right_checks import NEEDED, check_rights
 from streams.doctor.setting_rules import check_settings
@@ -112,24 +120,30 @@ async def _records(
 ) -> list[Line]:
     names = [name for name in dict.fromkeys((*_GROUP_TOPICS, *INPUT_TOPICS)) if name in topics]
     everywhere = [TopicPartition(name, part) for name in names for part in range(topics[name].partitions)]
+    if not everywhere:
+        return [*check_group(settings, group, reads_before=False)]
     read = [tp for tp in everywhere if tp.topic in _GROUP_TOPICS]
-    bounds = await ask(lambda: facts.log_bounds(clients, everywhere)) if everywhere else {}
+    # Asked for before the ends: the group may go on in between.
+    committed = await ask(lambda: facts.committed_offsets(clients, settings.app_id, read))
+    bounds = await ask(lambda: facts.log_bounds(clients, everywhere))
     if isinstance(bounds, Unanswered):
         return [Line("SKIP", "group, lag, clocks", f"not checked: {bounds.reason}")]
-    inputs = {tp: found for tp, found in bounds.items() if tp.topic in INPUT_TOPICS}
-    return [
-        *await _offsets(settings, clients, group, {tp: bounds[tp] for tp in read}),
-        *await _clocks(clients, inputs),
-    ]
+    tails = await ask(lambda: records.read_tails(clients, bounds), records.DEADLINE_S)
+    if isinstance(tails, Unanswered):
+        mend = "see the rights above, the broker's log, and leaders of partitions"
+        return [Line("FAIL", "records", f"the inputs cannot be read: {tails.reason}", mend)]
+    whole = {tp: (start, max(end, tails[tp].end if tp in tails else 0)) for tp, (start, end) in bounds.items()}
+    newest = [tail.newest for tp, tail in tails.items() if tp.topic in INPUT_TOPICS]
+    return [*await _offsets(settings, clients, group, committed, whole), *check_clocks(newest, _now_us())]
 
 
 async def _offsets(
     settings: Settings,
     clients: Clients,
     group: facts.GroupFacts | Unanswered,
-    bounds: dict[TopicPartition, tuple[int, int]],
+    committed: Committed | Unanswered,
+    bounds: Bounds,
 ) -> list[Line]:
-    committed = await ask(lambda: facts.committed_offsets(clients, settings.app_id, list(bounds)))
     if isinstance(committed, Unanswered):
         reason = Line("SKIP", "offsets and lag", f"not checked: {committed.reason}")
         return [*check_group(settings, group, reads_before=False), reason]
@@ -138,17 +152,10 @@ async def _offsets(
     if not reads_before:
         return [*lines, Line("SKIP", "offsets and lag", "nothing is committed yet")]
     waiting = unread(committed, bounds)
-    written_us = await ask(lambda: records.written_at(clients, waiting), records.DEADLINE_S) if waiting else {}
+    written_us = await ask(lambda: records.written_at(clients, waiting), records.DEADLINE_S)
     if isinstance(written_us, Unanswered):
         return [*lines, Line("SKIP", "lag", f"not checked: {written_us.reason}")]
     return [*lines, *check_lag(waiting, written_us, bounds, _now_us())]
-
-
-async def _clocks(clients: Clients, bounds: dict[TopicPartition, tuple[int, int]]) -> list[Line]:
-    moments = await ask(lambda: records.newest(clients, bounds), records.DEADLINE_S)
-    if isinstance(moments, Unanswered):
-        return [Line("SKIP", "clocks", f"not checked: {moments.reason}")]
-    return list(check_clocks(moments.values(), _now_us()))
 
 
 def _now_us() -> int:

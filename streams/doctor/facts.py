@@ -13,7 +13,6 @@ from streams.doctor.clients import Clients
 from streams.doctor.requests import NOT_TOLD, DescribeGroup, TopicRights
 from streams.topics import TOPICS
 
-
 #: How the embedded broker calls its cluster.
 _TANSU = "tansu_cluster"
 

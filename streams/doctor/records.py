@@ -1,12 +1,13 @@
 """Single records, read without a group: nothing is committed, and nobody else notices."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiokafka import TopicPartition
 
+from detectors.events import EVENT_TYPES
 from streams.codecs import RecordDecoder
 from streams.doctor.clients import Clients
 
@@ -17,6 +18,9 @@ DEADLINE_S = 2 * _DEADLINE_S
 _LOG_APPEND_TIME = 1
 #: A transaction's mark at the end of a partition is no record: look a little further back.
 _LOOK_BACK = 3
+
+
+Bounds = Mapping[TopicPartition, tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,31 +34,45 @@ class Moment:
     event_us: int | None
 
 
-async def newest(clients: Clients, bounds: Mapping[TopicPartition, tuple[int, int]]) -> dict[TopicPartition, Moment]:
-    """The newest record of each partition that holds any."""
+class Tail(NamedTuple):
+    """The end of a partition as a fetch shows it, and its newest record."""
+
+    end: int
+    newest: Moment
+
+
+async def read_tails(clients: Clients, bounds: Bounds) -> dict[TopicPartition, Tail]:
+    """The ends of partitions that hold records; the embedded broker's own answer forgets most of the last batch."""
     ranges = {tp: (max(start, end - _LOOK_BACK), end) for tp, (start, end) in bounds.items() if end > start}
-    return {tp: _moment(records[-1]) for tp, records in (await _read(clients, ranges)).items()}
+
+    def at_the_end(tp: TopicPartition, position: int) -> bool:
+        return position >= max(ranges[tp][1], clients.consumer.highwater(tp) or 0)
+
+    found = await _read(clients, {tp: first for tp, (first, _) in ranges.items()}, at_the_end)
+    return {tp: Tail(records[-1].offset + 1, _moment(records[-1])) for tp, records in found.items()}
 
 
 async def written_at(clients: Clients, offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
     """When the records at these offsets were written, in microseconds."""
-    ranges = {tp: (offset, offset + 1) for tp, offset in offsets.items()}
-    return {tp: records[0].timestamp * 1_000 for tp, records in (await _read(clients, ranges)).items()}
+    found = await _read(clients, offsets, lambda tp, position: position > offsets[tp])
+    return {tp: records[0].timestamp * 1_000 for tp, records in found.items()}
 
 
-async def _read(clients: Clients, ranges: Mapping[TopicPartition, tuple[int, int]]) -> dict[TopicPartition, list[Any]]:
-    """At least the records of these ranges (first, behind the last), as far as they come before the deadline."""
+async def _read(
+    clients: Clients, firsts: Mapping[TopicPartition, int], is_enough: Callable[[TopicPartition, int], bool]
+) -> dict[TopicPartition, list[Any]]:
+    """Records from these offsets on, at least one of each partition, as far as they come before the deadline."""
     consumer, found = clients.consumer, dict[TopicPartition, list[Any]]()
-    if not ranges:
+    if not firsts:
         return found
-    consumer.assign(list(ranges))
-    for tp, (first, _) in ranges.items():
+    consumer.assign(list(firsts))
+    for tp, first in firsts.items():
         consumer.seek(tp, first)
-    waiting, deadline_s = set(ranges), time.monotonic() + _DEADLINE_S
+    waiting, deadline_s = set(firsts), time.monotonic() + _DEADLINE_S
     while waiting and time.monotonic() < deadline_s:
         for tp, records in (await consumer.getmany(*waiting, timeout_ms=200)).items():
             found.setdefault(tp, []).extend(records)
-        done = {tp for tp in waiting if await consumer.position(tp) >= ranges[tp][1]}
+        done = {tp for tp in waiting if is_enough(tp, await consumer.position(tp))}
         if done:
             consumer.pause(*done)
         waiting -= done
@@ -63,7 +81,9 @@ async def _read(clients: Clients, ranges: Mapping[TopicPartition, tuple[int, int
 
 
 def _moment(record: Any) -> Moment:  # noqa: ANN401 - has no types
-    events = RecordDecoder(record.topic).decode([record.value], [record.offset]).events
+    events = []
+    if record.topic in EVENT_TYPES:
+        events = RecordDecoder(record.topic).decode([record.value], [record.offset]).events
     return Moment(
         record.topic,
         record.partition,

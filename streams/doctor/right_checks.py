@@ -30,19 +30,21 @@ def check_rights(
         yield _untold("rights on topics", "the broker does not tell them")
     else:
         yield from _topic_rights(topics)
+    yield _group_rights(app_id, group)
+
+
+def _group_rights(app_id: str, group: GroupFacts | Unanswered) -> Line:
+    check = f"rights on group {app_id}"
     if isinstance(group, Unanswered):
-        yield _untold(f"rights on group {app_id}", group.reason)
-    elif group.rights is None:
-        yield _untold(f"rights on group {app_id}", "the broker does not tell them")
-    elif missing := missing_rights(group.rights, _READ):
-        yield Line(
-            "FAIL",
-            f"rights on group {app_id}",
-            f"may not {' or '.join(missing)}",
-            f"kafka-acls.sh --add --allow-principal User:... --group {app_id} --operation Read --operation Describe",
-        )
+        missing = list(_READ) if group.is_denied else []
     else:
-        yield Line("OK", f"rights on group {app_id}", "may join and commit")
+        missing = [] if group.rights is None else missing_rights(group.rights, _READ)
+    if missing:
+        mend = f"kafka-acls.sh --add --allow-principal User:... --group {app_id} --operation Read --operation Describe"
+        return Line("FAIL", check, f"may not {' or '.join(missing)}", mend)
+    if isinstance(group, Unanswered):
+        return _untold(check, group.reason)
+    return _untold(check, "the broker does not tell them") if group.rights is None else Line("OK", check, "may join")
 
 
 def _topic_rights(topics: Mapping[str, int | None]) -> Iterator[Line]:
