@@ -13,6 +13,7 @@ import msgspec
 from detectors.errors import DecodeError
 from detectors.events import EVENT_TYPES, BookSnapshot, Event
 from detectors.results import ActivityFrame, Alert, Refusal, SignalFrame
+from streams.frame_checks import activity_fault, signals_fault
 
 #: Why an element was refused; the label of the counter. `future` is made by the core, the others here.
 Reason = Literal["empty", "too_large", "malformed", "schema", "crossed_book", "future"]
@@ -26,6 +27,8 @@ LONGEST_MESSAGE = 500
 
 #: All that msgspec raises on hostile bytes: bad JSON or types, bad UTF-8, nesting deeper than the C stack may go.
 _DECODING_ERRORS = (msgspec.DecodeError, UnicodeError, RecursionError)
+#: JSON's own; other blanks belong to what was sent.
+_SPACE = b" \t\r\n"
 # Possessive throughout, and an unclosed string runs to the end: one pass over any bytes, no backtracking.
 _STRING = rb'"(?:[^"\\]++|\\.?)*+"?'
 _BRACKETS = rb"[\[{]++|[\]}]++"
@@ -214,7 +217,7 @@ def split_frame(value: bytes) -> list[bytes] | None:
     >>> split_frame(b'[{"a": 1}'), split_frame(b'{"a": 1}'), split_frame(b'[ ]')
     (None, None, [])
     """
-    body = value.strip(b" \t\r\n")
+    body = value.strip(_SPACE)
     if not body.startswith(b"["):
         return None
     elements: list[bytes] = []
@@ -222,14 +225,14 @@ def split_frame(value: bytes) -> list[bytes] | None:
     while match := (_TO_NEXT_MARK if depth == 1 else _TO_NEXT_BRACKETS).match(body, position):
         marks, position = match.group(1), match.end()
         if marks == b",":
-            elements.append(body[start : position - 1].strip())
+            elements.append(body[start : position - 1].strip(_SPACE))
             start = position
         elif marks[0] in b"[{":
             depth += len(marks)
         elif len(marks) < depth:
             depth -= len(marks)
         else:
-            last = body[start : position - len(marks) + depth - 1].strip()
+            last = body[start : position - len(marks) + depth - 1].strip(_SPACE)
             whole = position == len(body) and len(marks) == depth
             return ([*elements, last] if last or elements else []) if whole else None
     return None
@@ -274,21 +277,27 @@ def encode_frame(frame: ActivityFrame | SignalFrame) -> bytes:
 
 def decode_activity_frame(value: bytes) -> ActivityFrame:
     """Read a record of `account-activity`; DecodeError when it is not one."""
-    return _decode_own(_decode_activity, value, "account-activity")
+    return _decode_own(_decode_activity, value, "account-activity", activity_fault)
 
 
 def decode_signal_frame(value: bytes) -> SignalFrame:
     """Read a record of `signals`; DecodeError when it is not one."""
-    return _decode_own(_decode_signals, value, "signals")
+    return _decode_own(_decode_signals, value, "signals", signals_fault)
 
 
 def decode_alert(value: bytes) -> Alert:
     """Read a record of `alerts`; DecodeError when it is not one."""
-    return _decode_own(_decode_alert, value, "alerts")
+    return _decode_own(_decode_alert, value, "alerts", lambda _: None)
 
 
-def _decode_own(decode: Callable[[bytes], _Own], value: bytes, topic: str) -> _Own:
+def _decode_own(
+    decode: Callable[[bytes], _Own], value: bytes, topic: str, fault_of: Callable[[_Own], str | None]
+) -> _Own:
     try:
-        return decode(value)
+        found = decode(value)
     except _DECODING_ERRORS as error:
         raise DecodeError(f"record of {topic}: {error}") from error
+    fault = fault_of(found)
+    if fault is not None:
+        raise DecodeError(f"record of {topic}: {fault}")
+    return found

@@ -93,7 +93,7 @@ class EventFiles:
                 self._open.append(file)
                 try:
                     for number, text in enumerate(_lines_of(file), 1):
-                        raw = text.strip()
+                        raw = text.strip(b" \t\r\n")
                         if raw:
                             line = route(raw, path.name, number, timestamp)
                             timestamp = line.timestamp
