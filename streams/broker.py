@@ -177,13 +177,13 @@ def _bindable_port(port: int) -> int:
         return int(probe.getsockname()[1])
 
 
-def end_with_parent() -> Callable[[], None] | None:
-    """What the child does before it becomes the broker: ask the kernel to be told when its parent dies."""
+def end_with_parent(by: signal.Signals = signal.SIGTERM) -> Callable[[], None] | None:
+    """What the child does before it becomes the broker: ask the kernel for a signal when its parent's thread ends."""
     if not sys.platform.startswith("linux"):
         return None
     prctl = ctypes.CDLL(None, use_errno=True).prctl
 
     def prepare() -> None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        prctl(_PR_SET_PDEATHSIG, by)
 
     return prepare
