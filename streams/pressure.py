@@ -1,0 +1,83 @@
+"""What a worker does under more input than it can take: it holds what runs ahead, and gives up precision in order."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from faust.types import TP
+
+from streams.degradation import Degradation
+from streams.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+
+class PressedRoom(Protocol):
+    """What is asked of a room."""
+
+    @property
+    def name(self) -> str:
+        """Of its stage."""
+        ...
+
+    @property
+    def held(self) -> frozenset[TP]:
+        """Topic partitions that its stages want held."""
+        ...
+
+    @property
+    def lag_s(self) -> Mapping[TP, float]:
+        """The lag of its inputs."""
+        ...
+
+    def sample(self, one_in: int) -> None:
+        """Let its stages' heavy models look at one observation in so many."""
+        ...
+
+
+class Pressure:
+    """Holds and degrades for all rooms of a worker.
+
+    The worker is one thread, so that its rooms degrade together, by the longest lag of any partition that is read. A
+    partition that is held does not count: it waits for others, perhaps another worker's, and not for want of time here.
+
+    Parameters
+    ----------
+    rooms
+        All of them.
+    lag_limit_s
+        See `Degradation`.
+    metrics
+        Where to show it.
+    """
+
+    def __init__(self, rooms: Sequence[PressedRoom], lag_limit_s: float, metrics: Metrics) -> None:
+        self._rooms = rooms
+        self._degradation = Degradation(lag_limit_s)
+        self._metrics = metrics
+        for room in rooms:
+            metrics.held_partitions.labels(room.name).set(0)
+            metrics.degradation_level.labels(room.name).set(0)
+
+    def held(self, assigned: Callable[[], set[TP]]) -> frozenset[TP]:
+        """Tell which of the partitions assigned here are to be held now."""
+        mine = assigned() if any(room.held for room in self._rooms) else set()
+        wanted = {room.name: room.held & mine for room in self._rooms}
+        for name, partitions in wanted.items():
+            self._metrics.held_partitions.labels(name).set(len(partitions))
+        return frozenset().union(*wanted.values())
+
+    def relieve(self, now_s: float) -> None:
+        """Change the level of degradation if it is time to; `now_s` is of any monotonic clock."""
+        held = frozenset[TP]().union(*(room.held for room in self._rooms))
+        lag_s = max((lag_s for room in self._rooms for tp, lag_s in room.lag_s.items() if tp not in held), default=0.0)
+        before = self._degradation.level
+        level = self._degradation.update(lag_s, now_s)
+        if level == before:
+            return
+        log.warning(
+            "lag %.1f s: degradation level %d, was %d; see deploy/runbook.md#squalldegraded", lag_s, level, before
+        )
+        for room in self._rooms:
+            room.sample(self._degradation.one_in)
+            self._metrics.degradation_level.labels(room.name).set(level)
