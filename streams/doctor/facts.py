@@ -86,14 +86,17 @@ async def broker_settings(clients: Clients, broker: int) -> dict[str, str]:
 
 async def _settings(clients: Clients, resources: list[ConfigResource]) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
+    refused = 0
     for answer in await clients.admin.describe_configs(resources):
         for resource in answer.to_object()["resources"]:
-            if resource["error_code"]:
-                raise for_code(resource["error_code"])(resource["error_message"])
-            entries = resource["config_entries"]
+            refused = resource["error_code"] or refused
             found[resource["resource_name"]] = {
-                entry["config_names"]: entry["config_value"] for entry in entries if entry["config_value"] is not None
+                entry["config_names"]: entry["config_value"]
+                for entry in resource["config_entries"]
+                if entry["config_value"] is not None
             }
+    if refused and not any(found.values()):
+        raise for_code(refused)
     return found
 
 

@@ -29,11 +29,11 @@ def check_group(settings: Settings, group: GroupFacts | Unanswered, reads_before
         yield Line(
             "WARN",
             check,
-            f"{group.members} workers share {settings.partitions} partitions: some have nothing to do",
+            f"workers: {group.members}, partitions: {settings.partitions}; some workers have nothing to do",
             "start fewer workers; more partitions need new topics",
         )
     else:
-        yield Line("OK", check, f"{group.members} workers, {group.state}")
+        yield Line("OK", check, f"workers: {group.members}; {group.state}")
 
 
 def check_offsets(committed: Committed, bounds: Bounds) -> Iterator[Line]:

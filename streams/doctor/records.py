@@ -44,9 +44,14 @@ class Tail(NamedTuple):
 async def read_tails(clients: Clients, bounds: Bounds) -> dict[TopicPartition, Tail]:
     """The ends of partitions that hold records; the embedded broker's own answer forgets most of the last batch."""
     ranges = {tp: (max(start, end - _LOOK_BACK), end) for tp, (start, end) in bounds.items() if end > start}
+    ends: dict[TopicPartition, int] = {}
 
     def at_the_end(tp: TopicPartition, position: int) -> bool:
-        return position >= max(ranges[tp][1], clients.consumer.highwater(tp) or 0)
+        highwater = clients.consumer.highwater(tp)
+        if highwater is None:
+            return False
+        # The end as it was first seen: those who write go on writing.
+        return position >= ends.setdefault(tp, max(ranges[tp][1], highwater))
 
     found = await _read(clients, {tp: first for tp, (first, _) in ranges.items()}, at_the_end)
     return {tp: Tail(records[-1].offset + 1, _moment(records[-1])) for tp, records in found.items()}
