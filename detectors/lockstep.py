@@ -71,6 +71,7 @@ class Lockstep(Detector):
         self._born_s = -1
         self._now_s = -1
         self._seconds = 0
+        self._found: tuple[tuple[tuple[str, float], ...], tuple[float, tuple[str, ...]]] | None = None
 
     @property
     def due(self) -> bool:
@@ -92,6 +93,7 @@ class Lockstep(Detector):
 
     def learn_one(self, x: Features) -> None:
         """Mark this second for the accounts in it."""
+        self._found = None
         now_s = max(int(x.get("time_s", 0.0)), self._now_s)
         if self._born_s < 0:
             self._born_s = now_s
@@ -131,6 +133,13 @@ class Lockstep(Detector):
         return (self._masks.get(account, 0) << gap_s) & _MASK if 0 <= gap_s < _SECONDS else 0
 
     def _strongest(self, x: Features) -> tuple[float, tuple[str, ...]]:
+        # Naming, scoring and explaining ask for the same second in a row.
+        key = tuple(x.items())
+        if self._found is None or self._found[0] != key:
+            self._found = key, self._search(x)
+        return self._found[1]
+
+    def _search(self, x: Features) -> tuple[float, tuple[str, ...]]:
         now_s = max(int(x.get("time_s", 0.0)), self._now_s)
         busy = sorted((-count, name) for name, count in x.items() if name != "time_s" and count > 0.0)
         masks = [(name, self._mask_at(name, now_s) | 1) for _, name in busy[:_MOST_COMPARED]]
@@ -170,6 +179,7 @@ class Lockstep(Detector):
         self._last_s = {account: last_s for account, last_s, _ in state["accounts"]}
         self._masks = {account: mask for account, _, mask in state["accounts"]}
         self._born_s, self._now_s, self._seconds = state["time"]
+        self._found = None
 
 
 def _strongest_component(links: list[tuple[float, str, str]]) -> tuple[float, tuple[str, ...]]:
