@@ -1,6 +1,6 @@
 # Each target sets up .venv by itself; it needs make and Python 3.11 or newer with its venv module.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types contracts bench trial clean
+.PHONY: help demo test lint types contracts bench trial fuzz clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
@@ -38,5 +38,8 @@ bench: $(READY) ## Measure throughput and latency on this machine, into bench.js
 trial: $(READY) ## Try that the benchmark works, in a minute
 	$(BIN)/python -m pytest -q -m benchmark
 
+fuzz: $(READY) ## A million hostile inputs through decoders, stages and replay, into fuzz.json
+	$(BIN)/python -m tests.fuzz --inputs 1000000
+
 clean: ## Remove what the other targets made
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis bench.json
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis bench.json fuzz.json

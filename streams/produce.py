@@ -17,6 +17,8 @@ from streams.topics import DEAD_LETTERS, bootstrap_servers, ensure_topics, parti
 
 #: Above what a broker takes by default, so that it is the broker's limit that counts.
 _LONGEST_RECORD_BYTES = 16_777_216
+#: A longer frame is sent in parts: brokers and our own decoders take twice as much, unless told otherwise.
+_LONGEST_FRAME_BYTES = 524_288
 _LINES_BETWEEN_REPORTS = 2_000
 
 
@@ -51,7 +53,8 @@ async def produce(
     speed
         How many times faster than the events' own time; None: as fast as the broker takes them. > 0.
     frame
-        At most so many consecutive lines of the same key are sent as one record, an array. >= 1.
+        At most so many consecutive lines of the same key are sent as one record, an array; fewer when they are long,
+        so that lines that are taken alone are taken together. >= 1.
     on_line
         Called now and then with the number of lines sent.
 
@@ -124,6 +127,8 @@ class _Sending:
         self._silence_s = settings.produce.silence_ms / 1_000
         self._last_sent_s: dict[tuple[str, int], float] = {}
         self._waiting: list[Line] = []
+        self._waiting_bytes = 0
+        self._longest_frame_bytes = min(_LONGEST_FRAME_BYTES, settings.worker.max_record_bytes)
         self._failure: BaseException | None = None
 
     async def take(self, line: Line | UnroutableLine) -> None:
@@ -133,9 +138,14 @@ class _Sending:
             await self._send(DEAD_LETTERS, value, headers=headers)
             return
         waiting = self._waiting
-        if waiting and (waiting[0].topic, waiting[0].key) != (line.topic, line.key):
+        # Each takes a comma or a bracket with it; one more bracket closes the frame.
+        longer_bytes = self._waiting_bytes + len(line.raw) + 2
+        if waiting and (
+            (waiting[0].topic, waiting[0].key) != (line.topic, line.key) or longer_bytes > self._longest_frame_bytes
+        ):
             await self.send_frame()
         self._waiting.append(line)
+        self._waiting_bytes += len(line.raw) + 1
         self.produced.lines[line.topic] += 1
         if len(self._waiting) >= self._frame:
             await self.send_frame()
@@ -144,7 +154,7 @@ class _Sending:
         """Send the lines that wait for others of their key."""
         if not self._waiting:
             return
-        lines, self._waiting = self._waiting, []
+        lines, self._waiting, self._waiting_bytes = self._waiting, [], 0
         topic, key = lines[0].topic, lines[0].key
         value = lines[0].raw if len(lines) == 1 else b"[" + b",".join(line.raw for line in lines) + b"]"
         self.produced.records[topic] += 1

@@ -89,13 +89,14 @@ def _frames_of(events: list[tuple[str, Event]]) -> dict[str, list[bytes]]:
             continue
         for stage in (market, account):
             stage.complete(event.timestamp - settings.timing.lateness_us)
-        output = market.poll(0)
+        output, said = market.poll(0), []
         if output is not None:
             found["account-activity"] += [encode_frame(frame) for frame in output.activity]
             account.push_frame(output.activity[0], offset, 0)
-        for frame in (output and output.signals, account.poll(0)):
-            if frame is not None:
-                found["signals"].append(encode_frame(frame))
-                correlation.push_frame(frame, offset, 0)
+            said.append(output.signals)
+        said += [frame for frame in (account.poll(0),) if frame is not None]
+        for frame in said:
+            found["signals"].append(encode_frame(frame))
+            correlation.push_frame(frame, offset, 0)
         found["alerts"] += [encode_alert(alert) for alert in correlation.poll(0)]
     return found

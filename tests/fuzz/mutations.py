@@ -6,7 +6,8 @@ from random import Random
 
 from tests.fuzz.corpus import Fields, rendered
 
-#: Whole JSON values with balanced brackets and closed strings: an element that holds one can be told from its neighbours.
+# Whole JSON values, right or wrong, with balanced brackets and closed strings: an element that holds one can be told
+# from its neighbours.
 _NUMBERS = (
     b"0",
     b"-0",
@@ -33,7 +34,20 @@ _NUMBERS = (
     b"-" + b"9" * 5_000,
     b"0." + b"0" * 5_000 + b"1",
 )
-_LITERALS = (b"NaN", b"Infinity", b"-Infinity", b"nan", b"null", b"true", b"false", b"undefined", b"01", b"+1", b".5", b"1.")
+_LITERALS = (
+    b"NaN",
+    b"Infinity",
+    b"-Infinity",
+    b"nan",
+    b"null",
+    b"true",
+    b"false",
+    b"undefined",
+    b"01",
+    b"+1",
+    b".5",
+    b"1.",
+)
 _STRINGS = (
     b'""',
     b'"x"',
@@ -107,10 +121,31 @@ _NOT_A_PRICE = (
     b'"x"',
     b"9" * 5_000,
 )
-_NOT_A_TIME = (b"-1", b"9223372036854775808", b"4102444800000001", b"1.5", b"null", b"true", b'"x"', b"[]", b"9" * 5_000)
+_NOT_A_TIME = (
+    b"-1",
+    b"9223372036854775808",
+    b"4102444800000001",
+    b"1.5",
+    b"null",
+    b"true",
+    b'"x"',
+    b"[]",
+    b"9" * 5_000,
+)
 _NOT_A_NAME = (b'""', b"5", b"null", b"[]", b"{}", b'"\\ud800"', b'"\xff"', b'"' + b"n" * 129 + b'"')
 _NOT_A_SIDE = (b'"hold"', b"null", b"1", b'""', b"[]")
-_NOT_LEVELS = (b"[[0,1]]", b"[[1,-1]]", b"[[1]]", b"[[1,1,1]]", b"[1]", b"null", b'"x"', b"{}", b"[[1e400,1]]", b"[[NaN,1]]")
+_NOT_LEVELS = (
+    b"[[0,1]]",
+    b"[[1,-1]]",
+    b"[[1]]",
+    b"[[1,1,1]]",
+    b"[1]",
+    b"null",
+    b'"x"',
+    b"{}",
+    b"[[1e400,1]]",
+    b"[[NaN,1]]",
+)
 _NOT_AN_AMOUNT = tuple(value for value in _NOT_A_PRICE if value not in (b"0", b"-0.0"))
 #: Required fields, with values that none of them may have.
 WRONG: dict[bytes, tuple[bytes, ...]] = {
@@ -188,7 +223,7 @@ def odd_element(chance: Random, fields: Fields) -> bytes:
     return rendered(tuple(changed))
 
 
-_TOKENS = (*b"[]{},:\"\\", *b"0-.eEntf", 0, 0xFF, 0xC0, 0xED)
+_TOKENS = (*b'[]{},:"\\', *b"0-.eEntf", 0, 0xFF, 0xC0, 0xED)
 
 
 def _truncated(chance: Random, raw: bytes, at: int) -> bytes:
@@ -222,7 +257,15 @@ def _spliced(chance: Random, raw: bytes, at: int) -> bytes:
 
 def _wrapped(chance: Random, raw: bytes, at: int) -> bytes:
     before, after = chance.choice(
-        ((b"[", b"]"), (b"[[", b"]]"), (b"\xef\xbb\xbf", b""), (b" \n", b"\t\r"), (b"\x0b", b"\x0c"), (b"[", b""), (b"", b"]"))
+        (
+            (b"[", b"]"),
+            (b"[[", b"]]"),
+            (b"\xef\xbb\xbf", b""),
+            (b" \n", b"\t\r"),
+            (b"\x0b", b"\x0c"),
+            (b"[", b""),
+            (b"", b"]"),
+        )
     )
     return before + raw + after
 

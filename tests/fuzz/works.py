@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry
 
@@ -25,7 +25,7 @@ from streams.codecs import (
 from streams.dead_letters import LONGEST_VALUE_BYTES, dead_letter
 from streams.metrics import Metrics
 from streams.stations import OutgoingRecord, Station
-from streams.topics import ACCOUNT_ACTIVITY, ALERTS, DEAD_LETTERS, SIGNALS
+from streams.topics import ALERTS, DEAD_LETTERS, SIGNALS
 from tests.helpers import quick_settings
 
 MAX_RECORD_BYTES = 1_048_576
@@ -109,9 +109,7 @@ class Works:
         """Let the station of a topic take records, send on what comes of it, and keep what was refused."""
         self._take(topic, values, keys, own=topic not in EVENT_TYPES)
 
-    def _take(
-        self, topic: str, values: Sequence[bytes | None], keys: Sequence[bytes | None], *, own: bool
-    ) -> None:
+    def _take(self, topic: str, values: Sequence[bytes | None], keys: Sequence[bytes | None], *, own: bool) -> None:
         station, start = self._station_of[topic], self._next_offset[topic]
         times = (0, -1, 2**63 - 1)
         records = [
@@ -144,9 +142,7 @@ class Works:
         for _ in range(40):
             self._now_us += 500_000
             for station in self._stations:
-                ends = {
-                    topic: (0, self._next_offset[topic], self._now_us) for topic in station.resting_topics()
-                }
+                ends = {topic: (0, self._next_offset[topic], self._now_us) for topic in station.resting_topics()}
                 self._send(station.poll(ends, self._now_us))
 
     def _send(self, records: Sequence[OutgoingRecord]) -> None:
@@ -163,17 +159,18 @@ class Works:
 def read_back(record: OutgoingRecord) -> ActivityFrame | SignalFrame | Alert:
     """Read what a stage sent, as whoever is next would; it must be strict JSON, and say the same again."""
     json.loads(record.value, parse_constant=_no_number)
+    read: ActivityFrame | SignalFrame | Alert
     if record.topic == ALERTS:
-        alert = decode_alert(record.value)
-        return _same(alert, encode_alert(alert), record.value)
-    decode: Any = {ACCOUNT_ACTIVITY: decode_activity_frame, SIGNALS: decode_signal_frame}[record.topic]
-    frame = decode(record.value)
-    return _same(frame, encode_frame(frame), record.value)
-
-
-def _same(read: Any, again: bytes, value: bytes) -> Any:  # noqa: ANN401 - one of three kinds, given back as it came
-    if again != value:
-        raise Violation("expected a record to be the same when read and written again", value)
+        read = decode_alert(record.value)
+        again = encode_alert(read)
+    elif record.topic == SIGNALS:
+        read = decode_signal_frame(record.value)
+        again = encode_frame(read)
+    else:
+        read = decode_activity_frame(record.value)
+        again = encode_frame(read)
+    if again != record.value:
+        raise Violation("expected a record to be the same when read and written again", record.value)
     return read
 
 
