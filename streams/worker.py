@@ -2,9 +2,6 @@
 
 import asyncio
 import logging
-import os
-import signal
-import sys
 import threading
 
 import uvloop
@@ -13,17 +10,20 @@ from detectors.errors import SquallError
 from streams.agents import StageMakers
 from streams.app import SquallApp, build_app
 from streams.settings import Settings
+from streams.stop_signals import hearing_stop_signals
+from streams.watchdog import FAILED, Watchdog, end_process
 
 log = logging.getLogger(__name__)
 
-DONE, FAILED = 0, 1
+DONE = 0
 
 
 def run_worker(settings: Settings, makers: StageMakers | None = None) -> int:
     """Work until SIGTERM or SIGINT; gives the exit status.
 
     0: stopped when asked, everything in hand finished and committed. 1: it failed, or could not stop within
-    `worker.stop_timeout_s`; in the second case the process is ended here, since a thread that hangs would keep it.
+    `worker.stop_timeout_s`, or was stuck for `worker.watchdog_s`; in these two cases the process is ended on the spot,
+    since whatever hangs would keep it.
 
     Parameters
     ----------
@@ -47,17 +47,25 @@ async def _serve(settings: Settings, makers: StageMakers | None) -> int:
     app = build_app(settings, makers=makers)
     asked = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, asked.set)
-    work = asyncio.create_task(_work(app))
-    wait = asyncio.create_task(asked.wait())
-    await asyncio.wait({work, wait}, return_when=asyncio.FIRST_COMPLETED)
-    watchdog = _end_after(settings.worker.stop_timeout_s)
-    try:
-        return await _stop(app, work, wait)
-    finally:
-        watchdog.cancel()
-        app.close_health()
+    deadline = _Deadline(settings.worker.stop_timeout_s)
+
+    def ask() -> None:
+        deadline.begin()
+        loop.call_soon_threadsafe(asked.set)
+
+    # Before it has partitions, what it waits for is the broker, which has time-outs.
+    watchdog = Watchdog(settings.worker.watchdog_s, lambda: app.liveness_problems() if app.joined else ())
+    with hearing_stop_signals(ask), watchdog:
+        work = asyncio.create_task(_work(app))
+        wait = asyncio.create_task(asked.wait())
+        await asyncio.wait({work, wait}, return_when=asyncio.FIRST_COMPLETED)
+        watchdog.rest()
+        deadline.begin()
+        try:
+            return await _stop(app, work, wait)
+        finally:
+            deadline.cancel()
+            app.close_health()
 
 
 async def _work(app: SquallApp) -> None:
@@ -85,16 +93,19 @@ async def _stop(app: SquallApp, work: asyncio.Task[None], wait: asyncio.Task[boo
     return DONE
 
 
-def _end_after(timeout_s: float) -> threading.Timer:
-    """End the process if it cannot stop in time."""
+class _Deadline:
+    """Ends the process if it cannot stop in time, counted from the first call of `begin`."""
 
-    def end() -> None:
-        log.critical("could not stop in %.0f s: ending the process; the next goes on from the last commit", timeout_s)
-        logging.shutdown()
-        sys.stderr.flush()
-        os._exit(FAILED)
+    def __init__(self, timeout_s: float) -> None:
+        self._begun = threading.Lock()
+        self._timer = threading.Timer(timeout_s, end_process, (f"could not stop in {timeout_s:g} s",))
+        self._timer.daemon = True
 
-    timer = threading.Timer(timeout_s, end)
-    timer.daemon = True
-    timer.start()
-    return timer
+    def begin(self) -> None:
+        """Count from now on; may be called again, and from any thread."""
+        if self._begun.acquire(blocking=False):
+            self._timer.start()
+
+    def cancel(self) -> None:
+        """It has stopped."""
+        self._timer.cancel()

@@ -43,6 +43,8 @@ class WorkerSettings:
         How long a worker that loses partitions waits for its outputs to be acknowledged.
     stop_timeout_s
         A worker that was asked to stop, and has not after so long, is ended.
+    watchdog_s
+        A worker that has not been live for so long (its event loop, or an agent, is stuck) is ended; 0: never.
     group_instance_id
         Kafka's static membership: a stable name keeps a restarted worker's partitions; empty: off.
     idempotent_producer
@@ -67,6 +69,7 @@ class WorkerSettings:
     rebalance_timeout_s: float = 15.0
     settle_timeout_s: float = 5.0
     stop_timeout_s: float = 20.0
+    watchdog_s: float = 30.0
     group_instance_id: str = ""
     idempotent_producer: bool = False
     producer_linger_ms: int = 5
@@ -84,6 +87,8 @@ class WorkerSettings:
             raise ConfigError(f"worker.max_open_ticks must be >= 2, was {self.max_open_ticks!r}")
         if not 0.0 <= self.degrade_lag_s < float("inf"):
             raise ConfigError(f"worker.degrade_lag_s must be >= 0, was {self.degrade_lag_s!r}")
+        if self.watchdog_s < 0:
+            raise ConfigError(f"worker.watchdog_s must be >= 0, was {self.watchdog_s!r}")
         if self.settle_timeout_s >= self.stop_timeout_s:
             raise ConfigError(
                 f"worker.settle_timeout_s must be < worker.stop_timeout_s, "
