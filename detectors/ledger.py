@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from detectors.config import Timing
+from detectors.events import Event
 from detectors.results import Evidence
 from detectors.timing import BEGINNING_US, ClockGuard
 
@@ -26,7 +27,7 @@ class InputLedger:
     2
     """
 
-    __slots__ = ("_next_offset", "_open", "guard", "known_below", "partition", "topic")
+    __slots__ = ("_again_us", "_next_offset", "_open", "guard", "known_below", "partition", "topic")
 
     def __init__(self, topic: str, partition: int, timing: Timing) -> None:
         self.topic = topic
@@ -36,16 +37,26 @@ class InputLedger:
         self._next_offset: int | None = None
         #: Records below it were read before by whom this stage took over from.
         self.known_below = 0
+        self._again_us = BEGINNING_US
 
-    def state(self) -> list[int | None]:
-        """The newest time, and the offset to be read next."""
-        return [self.guard.newest_us, self._next_offset]
+    def state(self) -> list[int]:
+        """The newest time, and the offset below which it was seen."""
+        return [self.guard.newest_us, max(self.known_below, self._next_offset or 0)]
 
-    def resume(self, state: list[int | None]) -> None:
+    def resume(self, state: list[int]) -> None:
         """Take up where `state()` was made; reading begins at the safe offset, so that open ticks are folded again."""
-        newest_us, next_offset = state
-        self.guard.newest_us = BEGINNING_US if newest_us is None else newest_us
-        self.known_below = next_offset or 0
+        self.guard.newest_us, self.known_below = state
+
+    def newest_us(self, events: Sequence[Event]) -> int:
+        """How far the input has come with these events, the last ones read.
+
+        The guard knows what was read before this stage took over. What is read again only goes as far as it goes.
+        """
+        if self._next_offset is None or self._next_offset >= self.known_below:
+            return self.guard.newest_us
+        times = (event.timestamp for event in events if event.timestamp <= self.guard.newest_us)
+        self._again_us = max(self._again_us, max(times, default=BEGINNING_US))
+        return self._again_us
 
     @property
     def safe_offset(self) -> int | None:

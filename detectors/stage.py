@@ -96,9 +96,10 @@ class Stage(Generic[TickState]):
         if run_tick >= 0:
             self._take(topic, ledger, run_tick, events[run_start:], offsets, run_start)
         ledger.read(offsets[-1])
-        if guard.newest_us != BEGINNING_US:
-            complete_us = guard.newest_us - self.settings.timing.lateness_us
-            self.watermark.observe(topic, complete_us, now_us, guard.newest_us)
+        newest_us = ledger.newest_us(events)
+        if newest_us != BEGINNING_US:
+            complete_us = newest_us - self.settings.timing.lateness_us
+            self.watermark.observe(topic, complete_us, now_us, newest_us)
         return refused
 
     def _take(

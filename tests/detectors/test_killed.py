@@ -1,0 +1,66 @@
+"""A stage that is killed at any moment, and begins again from its checkpoints, leaves what one that was not leaves."""
+
+from functools import cache
+
+import msgspec
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from detectors.results import Alert
+from tests.detectors.killed import KilledWorkers, knowledge
+from tests.detectors.workers import Workers, alerts_of_pipeline
+from tests.helpers import Log, quick_settings, stressed_flow
+
+SETTINGS = quick_settings()
+#: A seed says no more when it is small, and each try takes a second.
+WITHOUT_SHRINKING = (Phase.explicit, Phase.reuse, Phase.generate)
+PLACES = [("market", 0), ("market", 1), ("account", 0), ("account", 1), ("correlation", 0)]
+
+seeds = st.integers(0, 2**32 - 1)
+
+
+@cache
+def the_log() -> Log:
+    return Log(stressed_flow(), 2)
+
+
+@cache
+def expected() -> list[bytes]:
+    return [msgspec.json.encode(alert) for alert in alerts_of_pipeline(the_log(), SETTINGS)]
+
+
+@cache
+def never_killed() -> Workers:
+    workers = Workers(SETTINGS, the_log(), seed=1)
+    workers.run()
+    return workers
+
+
+def once(alerts: list[Alert]) -> list[bytes]:
+    """Alerts without those said again, which must be the same."""
+    kept: dict[tuple[str, int], bytes] = {}
+    for alert in alerts:
+        value = msgspec.json.encode(alert)
+        assert kept.setdefault((alert.alert_id, alert.revision), value) == value
+    return list(kept.values())
+
+
+@settings(max_examples=6, phases=WITHOUT_SHRINKING)
+@given(seeds, st.sampled_from([20, 200, 1_000]))
+def test_killed_stages_leave_the_same_alerts_and_the_same_state(seed: int, batch: int) -> None:
+    workers = KilledWorkers(SETTINGS, the_log(), seed, batch)
+    alerts = once(workers.run())
+    assert workers.happened["kills"] > 5
+    assert workers.happened["taken up"] > 3
+    assert workers.notes == []
+    assert alerts == expected()
+    for stage, partition in PLACES:
+        assert knowledge(workers, stage, partition) == knowledge(never_killed(), stage, partition), stage
+
+
+@settings(max_examples=3, phases=WITHOUT_SHRINKING)
+@given(seeds)
+def test_stages_killed_at_nearly_every_turn_leave_the_same_alerts(seed: int) -> None:
+    workers = KilledWorkers(SETTINGS, the_log(), seed, batch=400, kills=0.15)
+    assert once(workers.run()) == expected()
+    assert workers.happened["kills"] > 50
