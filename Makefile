@@ -1,13 +1,13 @@
 # Each target sets up .venv by itself; it needs make and Python 3.11 or newer with its venv module.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types contracts bench trial fuzz clean
+.PHONY: help demo test lint types contracts bench trial fuzz chaos chaos-short clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/.ready
 
 help: ## Say what can be made
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -41,5 +41,11 @@ trial: $(READY) ## Try that the benchmark works, in a minute
 fuzz: $(READY) ## A million hostile inputs through decoders, stages and replay, into fuzz.json
 	$(BIN)/python -m tests.fuzz --inputs 1000000
 
+chaos: $(READY) ## Everything goes wrong, for half an hour and more, on Apache Kafka and the embedded broker; into chaos.json
+	$(BIN)/python -m tests.chaos
+
+chaos-short: $(READY) ## The same in four minutes
+	$(BIN)/python -m tests.chaos --short
+
 clean: ## Remove what the other targets made
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis bench.json fuzz.json
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis bench.json fuzz.json chaos.json

@@ -41,6 +41,8 @@ class Facts:
         Of the workers.
     last_fault_s
         When the last fault ended, on the clock of samples and journal; None: there was none.
+    checkpoints
+        How many were begun.
     memory
         Resident memory of each worker process over time.
     """
@@ -57,6 +59,7 @@ class Facts:
     lateness_us: int
     tick_us: int
     last_fault_s: float | None
+    checkpoints: int = 0
     memory: Mapping[str, Sequence[tuple[float, int]]] = field(default_factory=dict)
 
 

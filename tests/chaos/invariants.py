@@ -101,6 +101,16 @@ def commits_follow_effects(facts: Facts) -> Verdict:
     return Verdict("no commit passes an unprocessed event", not wrong and checked > 0, said + early)
 
 
+def commits_stay_within_checkpoints(facts: Facts) -> Verdict:
+    """No sample shows a committed offset that no complete checkpoint, read right after, reaches."""
+    name = "no commit passes a stored checkpoint"
+    if not facts.checkpoints:
+        return Verdict(name, None, "this version writes no checkpoints")
+    wrong = [stage for sample in facts.samples for stage in sample.beyond]
+    said = f"{facts.checkpoints} checkpoints in {len(facts.samples)} samples"
+    return Verdict(name, not wrong, said + (f"; {len(wrong)} beyond: {_some(dict.fromkeys(wrong))}" if wrong else ""))
+
+
 def everything_is_committed_in_the_end(facts: Facts) -> Verdict:
     """In the last sample the group has committed, of every input, what the oracle holds to be done with."""
     last = facts.samples[-1].committed if facts.samples else {}
@@ -188,6 +198,7 @@ QUESTIONS: tuple[Callable[[Facts], Verdict], ...] = (
     limits_and_trips_equal_the_oracles,
     no_revision_has_two_contents,
     commits_follow_effects,
+    commits_stay_within_checkpoints,
     everything_is_committed_in_the_end,
     dead_letters_equal_poison,
     limit_versions_rise_and_leases_end,

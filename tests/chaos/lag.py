@@ -10,7 +10,8 @@ from tests.chaos.load import SLICE_US
 def lags(facts: Facts) -> list[tuple[float, float]]:
     """At each sample, for how long the oldest time has been there that some stage could have closed and had not.
 
-    A stage can close a tick once events a lateness after its end were sent; a slice is sent as a whole.
+    A stage can close a tick once events a lateness after its end were sent; a slice is sent as a whole. What
+    stands behind the oracle's last time can be closed by silence only, and does not count.
     """
     sent_s = [sent.at_s for sent in facts.journal]
     slices = [sent.slice_number for sent in facts.journal]
@@ -21,7 +22,7 @@ def lags(facts: Facts) -> list[tuple[float, float]]:
         # The next tick is complete when an event of this slice has been sent.
         due = (closed_us + facts.tick_us + facts.lateness_us) // SLICE_US + 1
         index = bisect_right(slices, due - 1)
-        waits = index < len(sent_s) and sent_s[index] <= sample.at_s
+        waits = closed_us < facts.expected.cutoff_us and index < len(sent_s) and sent_s[index] <= sample.at_s
         found.append((sample.at_s, sample.at_s - sent_s[index] if waits else 0.0))
     return found
 

@@ -39,6 +39,7 @@ def write(outcomes: Sequence[Outcome], path: Path) -> None:
                 "invariants": [verdict._asdict() for verdict in outcome.verdicts],
                 "figures": outcome.figures,
                 "events": outcome.notes,
+                "lag_s": outcome.lags,
             }
             for outcome in outcomes
         ],

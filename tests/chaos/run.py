@@ -1,6 +1,7 @@
 """One run of a scenario: broker, workers, feed and watcher up; nemeses; until all has gone through; then the facts."""
 
 import asyncio
+import logging
 import subprocess
 import tempfile
 import time
@@ -23,6 +24,7 @@ from tests.chaos.brokers import HarmedBroker, open_broker
 from tests.chaos.facts import Facts, identities
 from tests.chaos.feed import FeedOrder, Sent, feed_command, place_of, read_journal
 from tests.chaos.invariants import Verdict, judge
+from tests.chaos.lag import lags
 from tests.chaos.nemeses import Field
 from tests.chaos.oracle import Expected, Oracle, Place
 from tests.chaos.scenarios import LEAD_IN_S, Scenario
@@ -38,13 +40,14 @@ _LOOK_EVERY_S = 0.1
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of a run."""
+    """What became of a run; `notes` and `lags` are (seconds since its beginning, what)."""
 
     scenario: str
     broker: str
     verdicts: list[Verdict]
     figures: dict[str, Any]
     notes: list[tuple[float, str]]
+    lags: list[tuple[float, float]]
 
     @property
     def holds(self) -> bool:
@@ -72,6 +75,8 @@ async def play(scenario: Scenario, say: Callable[[str], None], keep: Path | None
     with tempfile.TemporaryDirectory(prefix="squall-chaos-") as temporary:
         directory = keep or Path(temporary)
         directory.mkdir(parents=True, exist_ok=True)
+        # What clients of the harness itself have to say about brokers that are away.
+        logging.basicConfig(filename=directory / "harness.log", force=True)
         with open_broker(scenario.broker, scenario.nodes, directory) as broker:
             return await _Run(scenario, broker, directory, say).play()
 
@@ -108,7 +113,8 @@ class _Run:
             for life in fleet.fallen:
                 arena.note(f"{life.name} ended by itself with status {life.process.returncode}")
             notes = [(round(at_s - began_s, 2), what) for at_s, what in sorted(arena.notes)]
-            return Outcome(self._scenario.name, self._scenario.broker, verdicts, figures, notes)
+            behind = [(round(at_s - began_s, 1), round(lag_s, 2)) for at_s, lag_s in lags(facts)]
+            return Outcome(self._scenario.name, self._scenario.broker, verdicts, figures, notes, behind)
 
     async def _send_and_harm(self, arena: Field, watching: "asyncio.Task[None]") -> float | None:
         """Send the load while the nemeses are at work; gives when the last one ended."""
@@ -173,6 +179,7 @@ class _Run:
             lateness_us=timing.lateness_us,
             tick_us=timing.tick_us,
             last_fault_s=last_fault_s,
+            checkpoints=watcher.seen.snapshots.begun,
         )
 
     async def _records(self, topics: Sequence[str]) -> dict[Place, list[bytes]]:

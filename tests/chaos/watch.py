@@ -27,6 +27,7 @@ from streams.topics import (
     bootstrap_servers,
 )
 from tests.chaos.oracle import Place
+from tests.chaos.snapshots import Snapshots
 from tests.chaos.workers import Fleet
 
 #: What a worker reads of events.
@@ -57,7 +58,9 @@ class Sample:
     #: Source -> event time that its frames had closed by then.
     closed_us: dict[str, int]
     #: Records of each topic that the workers say wait for them.
-    waiting: dict[str, float]
+    waiting: dict[str, float] = field(default_factory=dict)
+    #: Stages of which something was committed that no complete checkpoint reached.
+    beyond: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -68,6 +71,7 @@ class Seen:
     outputs: dict[str, list[Kept]] = field(default_factory=lambda: {topic: [] for topic in OUTPUTS})
     #: Looks that the broker did not answer, which nemeses of brokers bring about.
     unanswered: int = 0
+    snapshots: Snapshots = field(default_factory=Snapshots)
 
 
 class Watcher:
@@ -103,13 +107,18 @@ class Watcher:
                     self.seen.unanswered += 1
                     continue
                 seen = {topic: len(kept) for topic, kept in self.seen.outputs.items()}
-                sample = Sample(time.monotonic(), committed, seen, dict(self._closed_us), {})
+                sample = Sample(time.monotonic(), committed, seen, dict(self._closed_us))
+                sample.beyond = self.seen.snapshots.beyond(committed)
                 self.seen.samples.append(sample)
                 sample.waiting = await self._fleet.look()
 
     async def _read(self, outputs: AIOKafkaConsumer) -> None:
         """Read every output to where it ends now."""
         async for topic, kept in read_to_end(outputs, self._outputs):
+            if topic == SNAPSHOTS:
+                self.seen.snapshots.see(kept.partition, kept.key, kept.value)
+                # They are long, and nobody looks at them again.
+                kept = kept._replace(value=b"")  # noqa: PLW2901
             self.seen.outputs[topic].append(kept)
             if topic == SIGNALS:
                 frame = decode_signal_frame(kept.value)
