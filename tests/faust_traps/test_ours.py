@@ -4,6 +4,7 @@ What tests/streams shows already is not shown again: README.md beside this file 
 """
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any, cast
 
 import pytest
@@ -16,7 +17,7 @@ from streams.batches import RecordBatch
 from streams.faust_options import faust_options
 from streams.settings import Settings
 from streams.transport import BatchConsumer, BatchMessage, BatchTransport, SafeProducer
-from tests.faust_traps.offline import inputs, reader_of, squall, until, working
+from tests.faust_traps.offline import OfflineBatchConsumer, inputs, reader_of, squall, until, working
 
 pytestmark = pytest.mark.asyncio
 
@@ -81,29 +82,72 @@ async def test_a_partition_stays_active_while_its_agents_queue_is_full() -> None
     assert consumer._get_active_partitions() == {TRADES}
 
 
-async def test_offsets_that_the_group_holds_are_noted_with_0_as_a_number() -> None:
-    app = squall()
-    seen: list[Any] = []
+class Stated:
+    """A `Committer` that states the offsets it is given, and notes what it is told."""
+
+    def __init__(self, safe: dict[TP, int]) -> None:
+        self.safe = safe
+        self.committed: list[Mapping[TP, int]] = []
+        self.sought: list[Mapping[TP, int | None]] = []
+
+    def committable(self) -> Mapping[TP, int]:
+        return self.safe
+
+    def on_committed(self, offsets: Mapping[TP, int]) -> None:
+        self.committed.append(offsets)
+
+    def on_seek(self, committed: Mapping[TP, int | None]) -> None:
+        self.sought.append(committed)
+
+    async def settle(self) -> None:
+        """Nothing is under way."""
+
+
+def committing(safe: dict[TP, int]) -> tuple[OfflineBatchConsumer, Stated]:
+    app, stated = squall(), Stated(safe)
+    app.committer = cast("Any", stated)
     consumer = reader_of(app)
-    app.committer = cast("Any", _SeekWitness(seen))
+    consumer.owned = {TRADES}
+    return consumer, stated
 
-    async def committed() -> dict[TP, int | None]:
-        return {TRADES: 0, TP("cancels", 0): None}
 
-    consumer.seek_to_committed = committed  # type: ignore[method-assign,assignment]
+async def test_what_is_committed_is_what_the_application_states_of_its_own_partitions() -> None:
+    consumer, stated = committing({TRADES: 5, TP("trades", 1): 9})
+    consumer._acked[TRADES] = [7, 8]
+    assert await consumer.commit()
+    assert consumer.commits == stated.committed == [{TRADES: 5}]
+
+
+async def test_a_commit_that_the_broker_refused_is_not_counted_as_done() -> None:
+    consumer, stated = committing({TRADES: 5})
+    consumer.refuses = True
+    assert not await consumer.commit()
+    assert stated.committed == []
+    consumer.refuses = False
+    assert await consumer.commit()
+    assert stated.committed == [{TRADES: 5}]
+
+
+async def test_partitions_given_up_are_committed_once_more_behind_a_commit_under_way() -> None:
+    consumer, stated = committing({TRADES: 5})
+    under_way = consumer._commit_fut = asyncio.get_running_loop().create_future()
+    leaving = asyncio.ensure_future(consumer.wait_empty())
+    await asyncio.sleep(0)
+    assert stated.committed == []
+    stated.safe = {TRADES: 8}
+    consumer._commit_fut = None
+    under_way.set_result(None)
+    await leaving
+    assert stated.committed == [{TRADES: 8}]
+
+
+async def test_a_committed_offset_of_0_is_a_number_and_nothing_read_before_is_dropped() -> None:
+    consumer, stated = committing({})
+    consumer.group_offsets = {TRADES: 0, TP("cancels", 0): None}
+    consumer._read_offset[TRADES] = 99
     await consumer.perform_seek()
-    assert seen == [{TRADES: 0, TP("cancels", 0): None}]
+    assert stated.sought == [{TRADES: 0, TP("cancels", 0): None}]
     assert consumer._read_offset[TRADES] is None
-
-
-class _SeekWitness:
-    """Stands where the application stands as the transport's committer."""
-
-    def __init__(self, seen: list[Any]) -> None:
-        self._seen = seen
-
-    def on_seek(self, committed: object) -> None:
-        self._seen.append(committed)
 
 
 @pytest.mark.parametrize("idempotent", [True, False])
