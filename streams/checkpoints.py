@@ -149,8 +149,8 @@ class Log:
                 continue
             behind = [topic for topic, offset in committed.items() if (offset or 0) > header.offsets.get(topic, 0)]
             if behind:
-                found = f"one that ends before that of {', '.join(sorted(behind))}"
-                notes.append(f"checkpoint {self.stage}/{number}: expected to reach the committed offsets, found {found}")
+                name, found = f"checkpoint {self.stage}/{number}", f"that of {', '.join(sorted(behind))} beyond its end"
+                notes.append(f"{name}: expected to reach the committed offsets, found {found}")
                 continue
             return self._merged(header)
         return None

@@ -48,7 +48,7 @@ class Journal:
     """The checkpoints of one stage on one partition.
 
     A checkpoint is taken in one go and so is consistent; what it costs depends on what has changed. What has not
-    changed stays in older checkpoints of the chain. When the chain grows too long, or holds too many outdated cells, the
+    changed stays in older checkpoints of the chain. When that grows too long, or holds too many outdated cells, the
     entities that still stand in its oldest checkpoint are written anew, some at a time, until that one can go: as a
     log-structured file system cleans its segments. So a successor reads at most about twice what there is.
 

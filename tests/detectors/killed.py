@@ -23,7 +23,7 @@ class KilledWorkers(Workers):
     Frames and alerts said since the last checkpoint were sent: a successor says them again.
     """
 
-    def __init__(self, settings: CoreSettings, log: Log, seed: int = 0, batch: int = 200, kills: float = 0.02) -> None:
+    def __init__(self, settings: CoreSettings, log: Log, seed: int = 0, batch: int = 200, kills: float = 0.04) -> None:
         super().__init__(settings, log, seed, batch)
         self.kills = kills
         self.happened: Counter[str] = Counter()
@@ -40,6 +40,11 @@ class KilledWorkers(Workers):
         elif chance < 4 * self.kills:
             self.checkpoint(stage, partition)
 
+    def come_to_rest(self) -> None:
+        """Nobody is killed any more: what has been read is to be finished."""
+        self.kills = 0.0
+        super().come_to_rest()
+
     def checkpoint(self, stage: str, partition: int) -> None:
         """Write what a stage knows."""
         place, one = (stage, partition), self.stage(stage, partition)
@@ -52,9 +57,8 @@ class KilledWorkers(Workers):
         """Lose a stage, and begin again from its last checkpoint."""
         place = (stage, partition)
         checkpoints = Checkpoints(self._snapshots.get(place, []), stage)
-        self._journals[place] = Journal(
-            stage, self.log.partitions, f"w{self.happened['kills'] + 1}", checkpoints.highest
-        )
+        writer = f"w{self.happened['kills'] + 1}"
+        self._journals[place] = Journal(stage, self.log.partitions, writer, checkpoints.highest)
         found = checkpoints.find({}, self.notes)
         fresh = self.fresh(stage, partition)
         for topic in self.topics_of(stage):
@@ -69,7 +73,7 @@ class KilledWorkers(Workers):
             self.happened["taken up"] += 1
         self.happened["kills"] += 1
 
-    def fresh(self, stage: str, partition: int) -> Any:
+    def fresh(self, stage: str, partition: int) -> Any:  # noqa: ANN401 - one of three
         """A stage that has seen nothing, in the place of the one there was."""
         if stage == "market":
             self.markets[partition] = self.new_market(partition)
@@ -79,7 +83,7 @@ class KilledWorkers(Workers):
             self.correlation = CorrelationStage(source_names(self.log.partitions), self.settings)
         return self.stage(stage, partition)
 
-    def stage(self, stage: str, partition: int) -> Any:
+    def stage(self, stage: str, partition: int) -> Any:  # noqa: ANN401 - one of three
         """One of the stages."""
         if stage == "market":
             return self.markets[partition]
@@ -104,13 +108,12 @@ class KilledWorkers(Workers):
 
 def knowledge(workers: Workers, stage: str, partition: int) -> bytes:
     """Everything a stage has learned, in bytes: without what was read, and when."""
-    one: Any = (
-        workers.markets[partition]
-        if stage == "market"
-        else workers.accounts[partition]
-        if stage == "account"
-        else workers.correlation
-    )
+    places: dict[str, Any] = {
+        "market": workers.markets[partition],
+        "account": workers.accounts[partition],
+        "correlation": workers.correlation,
+    }
+    one = places[stage]
     head = {name: state for name, state in one.head().items() if name not in ("read", "open", "closed_us", "newest_us")}
     cells = {kind: [[name, entities.state_of(name)] for name in entities] for kind, entities in one.kept().items()}
     return msgspec.msgpack.encode([head, cells], order="sorted")
