@@ -36,6 +36,7 @@ async def strategies(app: faust.App) -> list[object]:
 async def test_aiokafka_knows_neither_cooperative_rebalancing_nor_groups_led_by_the_broker() -> None:
     package = Path(inspect.getfile(aiokafka)).parent
     source = "".join(path.read_text(encoding="utf-8") for path in package.rglob("*.py")).lower()
+    assert "joingroup" in source
     found = [word for word in ("cooperativesticky", "consumergroupheartbeat") if word in source]
     assert not found, mended("stops the world at every rebalance", "keeping stations in Room.assign")
     assignors = pkgutil.iter_modules([str(Path(inspect.getfile(AbstractPartitionAssignor)).parent)])
