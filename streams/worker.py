@@ -64,7 +64,6 @@ async def _serve(settings: Settings, makers: StageMakers | None) -> int:
         try:
             return await _stop(app, work, wait)
         finally:
-            deadline.cancel()
             app.close_health()
 
 
@@ -89,12 +88,29 @@ async def _stop(app: SquallApp, work: asyncio.Task[None], wait: asyncio.Task[boo
     if app.failure is not None or app.crash_reason is not None:
         log.critical("worker %s failed: %s", app.conf.id, app.failure or repr(app.crash_reason))
         return FAILED
+    if not _all_is_committed(app):
+        return FAILED
     log.info("worker %s stopped", app.conf.id)
     return DONE
 
 
+def _all_is_committed(app: SquallApp) -> bool:
+    """Whether the broker has taken all that was in hand: the producer has ended, so that no answer is still to come."""
+    try:
+        left = app.committable()
+    except (Exception, asyncio.CancelledError) as error:  # what a producer says of records unsent
+        log.critical("stopped, but outputs were not taken; their input is read again", exc_info=error)
+        return False
+    if left:
+        log.critical("stopped, but what was done up to %s is not committed and will be done again", dict(left))
+    return not left
+
+
 class _Deadline:
-    """Ends the process if it cannot stop in time, counted from the first call of `begin`."""
+    """Ends the process if it still runs some time after the first call of `begin`.
+
+    Nobody calls it off: threads that hang can keep a process whose work has ended.
+    """
 
     def __init__(self, timeout_s: float) -> None:
         self._begun = threading.Lock()
@@ -105,7 +121,3 @@ class _Deadline:
         """Count from now on; may be called again, and from any thread."""
         if self._begun.acquire(blocking=False):
             self._timer.start()
-
-    def cancel(self) -> None:
-        """It has stopped."""
-        self._timer.cancel()

@@ -14,8 +14,9 @@ from streams.broker import Broker, EmbeddedBroker
 from streams.topics import ensure_topics
 from streams.watchdog import Patience, Watchdog
 from streams.worker_settings import WorkerSettings
+from tests.streams.counting import HELD_US
 from tests.streams.counting_worker import PARTITIONS
-from tests.streams.worker_bench import Worker, producing, trade_value, until
+from tests.streams.worker_bench import Worker, cancel_value, producing, trade_value, until
 
 STUCK = ["event loop: stuck for 9.0 s"]
 
@@ -104,6 +105,7 @@ async def test_a_worker_that_hangs_is_ended_and_its_stacks_name_what_blocks(
     assert "in push" in said
 
 
+@pytest.mark.slow
 @pytest.mark.asyncio
 async def test_a_worker_that_was_stopped_and_wakes_up_lives_on(
     own_broker: Broker, monkeypatch: pytest.MonkeyPatch
@@ -151,17 +153,26 @@ async def test_a_worker_whose_event_loop_hangs_when_asked_to_stop_ends_in_time_w
 
 
 @pytest.mark.asyncio
-async def test_a_worker_whose_broker_stands_still_when_asked_to_stop_ends_in_time_with_1() -> None:
+@pytest.mark.slow
+async def test_a_worker_whose_broker_stands_still_with_outputs_in_hand_ends_in_time_with_1(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SQUALL_WORKER__STOP_TIMEOUT_S", "8")
     with EmbeddedBroker() as broker, Worker(broker.url) as worker:
         await ensure_topics(broker.url, PARTITIONS)
         await worker.ready()
-        assert broker.pid is not None
-        os.kill(broker.pid, signal.SIGSTOP)
+        async with producing(broker.url) as producer:
+            for number in range(300):
+                await producer.send_and_wait("cancels", cancel_value(number), partition=number % PARTITIONS)
+            assert broker.pid is not None
+            os.kill(broker.pid, signal.SIGSTOP)
         try:
+            # The stage holds cancels for `counting.HELD_US`: the last ones are sent on to a broker that stands still.
+            await asyncio.sleep(4 * HELD_US / 1e6)
             asked_s = time.monotonic()
             worker.process.send_signal(signal.SIGTERM)
             status, said = await worker.ended(30.0)
-            assert time.monotonic() - asked_s < 22.0
+            assert time.monotonic() - asked_s < 10.0
         finally:
             os.kill(broker.pid, signal.SIGCONT)
     assert status == 1, said
