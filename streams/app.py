@@ -15,11 +15,13 @@ from prometheus_client import CollectorRegistry
 
 from streams import agents
 from streams.agents import StageMakers
+from streams.backlog import Backlog
 from streams.faust_options import faust_options
 from streams.fetching import FetchLimits, InputEnd
 from streams.health import HealthServer, liveness_problems
 from streams.ledger import Acknowledgement
 from streams.metrics import Metrics
+from streams.pressure import Pressure
 from streams.rooms import Room, agent_of
 from streams.settings import Settings
 from streams.stations import OutgoingRecord, Station
@@ -50,6 +52,7 @@ class SquallApp(faust.App):
         self.failure: str | None = None
         self.joined = False
         self.rooms = _rooms(self, makers)
+        self.pressure = Pressure(self.rooms, worker.degrade_lag_s, self.metrics)
         self.health: HealthServer | None = None
         self._beat_s = time.monotonic()
         for room in self.rooms:
@@ -158,6 +161,7 @@ class SquallApp(faust.App):
                 shown_s = self._beat_s
                 for room in self.rooms:
                     room.show()
+                self.pressure.relieve(self._beat_s)
             await asyncio.sleep(_BEAT_INTERVAL_S)
 
     @Service.task
@@ -168,6 +172,9 @@ class SquallApp(faust.App):
                 await asyncio.sleep(interval_s)
                 for room in self.rooms:
                     await room.tick()
+                if self.joined and not self.rebalancing:
+                    consumer = cast("BatchConsumer", self.consumer)
+                    consumer.hold(self.pressure.held(consumer.assignment))
         except Exception as error:
             await self.fail("periodic tick", error)
             raise
@@ -225,12 +232,14 @@ def _stage_makers(settings: Settings) -> StageMakers:
 
 def _rooms(app: SquallApp, makers: StageMakers) -> list[Room]:
     metrics, longest = app.metrics, app.settings.worker.max_record_bytes
+    upstream = {"market": agents.MARKET_TOPICS, "account": (agents.ACCOUNT_EVENT_TOPIC, ACCOUNT_ACTIVITY)}
 
     def room(name: str, topics: Sequence[str], make_station: Any) -> Room:  # noqa: ANN401
         return Room(
             name,
             topics,
             make_station,
+            make_backlog=lambda partition: Backlog(partition, topics, upstream, app.settings.worker.max_open_ticks),
             send=app.send,
             input_end=app.input_end,
             metrics=metrics,

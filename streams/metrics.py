@@ -7,7 +7,9 @@ import os
 import platform
 import time
 from collections import Counter as Tally
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import product
 from typing import Self, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
@@ -157,6 +159,14 @@ class Metrics:
         latency_s = time.time() - alert.timestamp / 1e6
         if 0.0 <= latency_s <= _LARGEST_LATENCY_S:
             self.event_to_alert_seconds.observe(latency_s)
+
+    def forget_lag(self, partitions: Iterable[int], topics: Iterable[str]) -> None:
+        """Show no more lag of partitions that now belong to others."""
+        for topic, partition in product(topics, partitions):
+            for gauge in (self.consumer_lag_records, self.consumer_lag_seconds):
+                # Removing one that was never shown would log a warning, and change nothing.
+                gauge.labels(topic, str(partition))
+                gauge.remove(topic, str(partition))
 
     def add_outcomes(self, stage: str, counted: Tally[str], shown: Tally[str]) -> None:
         """Bring the counters of a stage up to what it has `counted`; `shown` remembers what stands there."""

@@ -16,6 +16,7 @@ from typing import Any, Protocol, cast
 from faust.types import TP
 
 from detectors.errors import BrokerError
+from streams.backlog import Backlog
 from streams.batches import RecordBatch
 from streams.codecs import RefusedElement
 from streams.dead_letters import dead_letter
@@ -43,6 +44,7 @@ class _Desk:
     """A station with what the shell keeps for it."""
 
     station: Station
+    backlog: Backlog
     #: What the broker held when the station began, then what we committed: if it still does, nobody else has read.
     committed: dict[TP, int | None]
     ledger: Ledger = field(default_factory=Ledger)
@@ -59,7 +61,7 @@ class Room:
         Of the stage; the `stage` label of metrics.
     topics
         Its inputs; partition p of all of them belongs to one station.
-    make_station
+    make_station, make_backlog
         Called on assignment.
     send, input_end
         The ways to the broker.
@@ -75,6 +77,7 @@ class Room:
         topics: Iterable[str],
         make_station: StationMaker,
         *,
+        make_backlog: Callable[[int], Backlog],
         send: Send,
         input_end: Callable[[TP], InputEnd],
         metrics: Metrics,
@@ -83,12 +86,14 @@ class Room:
         self.name = name
         self.topics = tuple(topics)
         self._make_station = make_station
+        self._make_backlog = make_backlog
         self._send = send
         self._input_end = input_end
         self._metrics = metrics
         self._app_id = app_id
         self._desks: dict[int, _Desk] = {}
         self._open = False
+        self._one_in = 1
         #: Monotonic times for liveness: the last finished tick, and when the batch in hand was taken up.
         self.ticked_s = time.monotonic()
         self.busy_since_s: float | None = None
@@ -99,6 +104,22 @@ class Room:
     def partitions(self) -> list[int]:
         """Partitions worked on."""
         return sorted(self._desks)
+
+    @property
+    def held(self) -> frozenset[TP]:
+        """Topic partitions that stages here want held."""
+        return frozenset[TP]().union(*(desk.backlog.held for desk in self._desks.values()))
+
+    @property
+    def lag_s(self) -> dict[TP, float]:
+        """The lag of the inputs, as last shown."""
+        return {tp: lag_s for desk in self._desks.values() for tp, lag_s in desk.backlog.lag_s.items()}
+
+    def sample(self, one_in: int) -> None:
+        """Let heavy models look at one observation in so many."""
+        self._one_in = one_in
+        for desk in self._desks.values():
+            desk.station.stage.sample(one_in)
 
     def assign(self, committed: Mapping[TP, int | None]) -> None:
         """Begin to work on the partitions given; a station whose offsets nobody else moved keeps its state."""
@@ -114,9 +135,15 @@ class Room:
                     f"but {', '.join(sorted(missing))} went elsewhere: have all topics the same number of partitions?"
                 )
         kept = {p: desk for p, desk in self._desks.items() if desk.committed == owned.get(p)}
-        self._desks = {p: kept.get(p) or _Desk(self._make_station(p), offsets) for p, offsets in owned.items()}
+        self._metrics.forget_lag({*self._desks} - {*owned}, self.topics)
+        self._desks = {p: kept.get(p) or self._new_desk(p, offsets) for p, offsets in owned.items()}
         self._metrics.assigned_partitions.labels(self.name).set(len(self._desks))
         self._open = True
+
+    def _new_desk(self, partition: int, committed: dict[TP, int | None]) -> _Desk:
+        station = self._make_station(partition)
+        station.stage.sample(self._one_in)
+        return _Desk(station, self._make_backlog(partition), committed)
 
     async def process(self, batch: RecordBatch) -> None:
         """Run a batch through its station."""
@@ -129,6 +156,7 @@ class Room:
             if self._open:
                 began_s = time.monotonic()
                 taken = desk.station.take(batch, int(began_s * 1e6))
+                desk.backlog.take(batch)
                 self._metrics.step_seconds.labels(self.name).observe(time.monotonic() - began_s)
                 self._count(batch.topic, taken.records, taken.events, taken.refused)
                 await self._step(desk, self._dead_letters(batch, taken.refused))
@@ -140,6 +168,7 @@ class Room:
             async with desk.lock:
                 if self._open:
                     await self._step(desk, [])
+                    desk.backlog.align(desk.station.stage)
         self.ticked_s = time.monotonic()
 
     async def settle(self, timeout_s: float) -> None:
@@ -186,6 +215,9 @@ class Room:
                 if end is not None and read_to is not None:
                     lag = max(0, end - read_to)
                     self._metrics.consumer_lag_records.labels(topic, str(partition)).set(lag)
+                lag_s = desk.backlog.measure(topic, read_to, end)
+                if lag_s is not None:
+                    self._metrics.consumer_lag_seconds.labels(topic, str(partition)).set(lag_s)
         progress = self._metrics.agent_progress_timestamp_seconds.labels(self.name)
         progress.set(time.time() - (time.monotonic() - self.ticked_s))
 

@@ -7,6 +7,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 from detectors.errors import DecodeError, StateError
 from detectors.events import Event
 from detectors.results import Refusal
+from streams.alignment import Reach
 from streams.batches import RecordBatch
 from streams.codecs import WHOLE_RECORD, RecordDecoder, RefusedElement, locate_refusals
 
@@ -17,6 +18,21 @@ class Stage(Protocol):
     """What every pure stage has; what `poll` returns differs."""
 
     counters: Counter[str]
+    closed_us: int
+
+    @property
+    def tick_us(self) -> int:
+        """Length of a tick."""
+        ...
+
+    @property
+    def watermark(self) -> Reach:
+        """How far its inputs have come."""
+        ...
+
+    def sample(self, one_in: int) -> None:
+        """Let heavy models look at one observation in so many."""
+        ...
 
     @property
     def open_ticks(self) -> int:

@@ -9,8 +9,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from detectors.config import Timing
 from detectors.events import Event, Trade
 from detectors.results import ActivityFrame, Alert, Evidence, Refusal, Signal, SignalFrame, SignalTick
+from detectors.timing import Watermark
 from streams.agents import StageMakers
 
 BIG = 1_000.0
@@ -25,10 +27,26 @@ class Output(NamedTuple):
     signals: SignalFrame
 
 
-class CountingEvents:
+class Untimed:
+    """What a stage says of event time: these know none."""
+
+    closed_us = 0
+    tick_us = 100_000
+
+    def __init__(self) -> None:
+        self.watermark = Watermark((), Timing())
+        self.one_in = 1
+
+    def sample(self, one_in: int) -> None:
+        """Note it."""
+        self.one_in = one_in
+
+
+class CountingEvents(Untimed):
     """Takes events; closes them on `poll`, all but the newest of each topic that is not at rest."""
 
     def __init__(self, source: str, partition: int) -> None:
+        super().__init__()
         self.source = source
         self.partition = partition
         self.counters: Counter[str] = Counter()
@@ -125,10 +143,11 @@ class CountingAccount(CountingEvents):
         return None if tick is None else self.frame(tick)
 
 
-class CountingCorrelation:
+class CountingCorrelation(Untimed):
     """Makes an alert of every signal."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.counters: Counter[str] = Counter()
         self.open_ticks = 0
         self._alerts: list[Alert] = []

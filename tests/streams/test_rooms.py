@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from detectors.errors import BrokerError
 from streams.agents import MARKET_TOPICS, market_station
+from streams.backlog import Backlog
 from streams.batches import RecordBatch
 from streams.fetching import InputEnd
 from streams.metrics import Metrics
@@ -53,6 +54,7 @@ class Setup:
             "market",
             MARKET_TOPICS,
             self._make,
+            make_backlog=lambda partition: Backlog(partition, MARKET_TOPICS, {}, max_open_ticks=100),
             send=self.sink.send,
             input_end=lambda tp: self.ends.get(tp, InputEnd(None, None)),
             metrics=self.metrics,
