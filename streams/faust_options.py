@@ -4,6 +4,7 @@ from typing import Any
 
 from mode.supervisors import CrashingSupervisor
 
+from streams.security import faust_credentials
 from streams.settings import Settings
 
 
@@ -12,6 +13,7 @@ def faust_options(settings: Settings) -> dict[str, Any]:
     worker = settings.worker
     return {
         "broker": settings.broker,
+        "broker_credentials": faust_credentials(settings.security),
         "autodiscover": False,
         "agent_supervisor": CrashingSupervisor,
         "key_serializer": "raw",

@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaError
 from detectors.errors import BrokerError
 from streams.dead_letters import dead_letter
 from streams.files import NO_PARTITION, Line, UnroutableLine
+from streams.security import client_security
 from streams.settings import Settings
 from streams.topics import DEAD_LETTERS, bootstrap_servers, ensure_topics, partition_of
 
@@ -63,7 +64,7 @@ async def produce(
     BrokerError
         The broker cannot be reached, its topics do not fit, or it refuses a record.
     """
-    await ensure_topics(settings.broker, settings.partitions, settings.replication)
+    await ensure_topics(settings.broker, settings.partitions, settings.replication, settings.security)
     producer = AIOKafkaProducer(
         bootstrap_servers=bootstrap_servers(settings.broker),
         client_id=f"{settings.app_id}-produce",
@@ -71,6 +72,7 @@ async def produce(
         linger_ms=settings.produce.linger_ms,
         max_batch_size=settings.produce.batch_bytes,
         max_request_size=_LONGEST_RECORD_BYTES,
+        **client_security(settings.security),
     )
     sending = _Sending(producer, settings, frame)
     try:

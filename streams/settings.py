@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 from detectors.config import CoreSettings
 from detectors.errors import ConfigError
 from streams.layers import DEFAULT, Layer, read_layers, refuse_unknown
+from streams.security import SecuritySettings
 from streams.topics import bootstrap_servers
 from streams.worker_settings import WorkerSettings
 
@@ -94,6 +95,7 @@ class Settings(BaseSettings):
     )
     partitions: int = Field(default=4, ge=1, le=1_024, description="Partitions of every co-partitioned topic.")
     replication: int = Field(default=1, ge=1, description="Copies of each topic that we create.")
+    security: SecuritySettings = Field(default_factory=SecuritySettings)
     worker: WorkerSettings = Field(default_factory=WorkerSettings)
     produce: ProduceSettings = Field(default_factory=ProduceSettings)
     core: CoreSettings = Field(default_factory=CoreSettings)

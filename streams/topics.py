@@ -14,6 +14,7 @@ from aiokafka.partitioner import murmur2
 from detectors.errors import BrokerError, ConfigError
 from detectors.events import EVENT_TYPES, KEY_FIELD
 from detectors.results import ActivityFrame, Alert, SignalFrame
+from streams.security import NO_SECURITY, SecuritySettings, client_security
 
 _HOUR_MS = 3_600_000
 _DAY_MS = 24 * _HOUR_MS
@@ -237,7 +238,9 @@ def bootstrap_servers(broker: str) -> list[str]:
     return servers
 
 
-async def ensure_topics(broker: str, partitions: int, replication: int = 1) -> list[str]:
+async def ensure_topics(
+    broker: str, partitions: int, replication: int = 1, security: SecuritySettings = NO_SECURITY
+) -> list[str]:
     """Create the topics that are missing and check those that exist; give the names of the created ones.
 
     Parameters
@@ -248,6 +251,8 @@ async def ensure_topics(broker: str, partitions: int, replication: int = 1) -> l
         Partitions of every co-partitioned topic, at least 1.
     replication
         Copies of each new topic, at most the number of brokers.
+    security
+        What the broker asks of its clients.
 
     Raises
     ------
@@ -255,7 +260,9 @@ async def ensure_topics(broker: str, partitions: int, replication: int = 1) -> l
         The broker cannot be reached or refuses, or a topic exists with another number of partitions: keys would be
         found elsewhere than the stages look for them.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers(broker), request_timeout_ms=10_000)
+    admin = AIOKafkaAdminClient(
+        bootstrap_servers=bootstrap_servers(broker), request_timeout_ms=10_000, **client_security(security)
+    )
     try:
         await admin.start()
         existing = await _partition_counts(admin)

@@ -3,7 +3,7 @@
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-home=${SQUALL_KAFKA_HOME:-$HOME/.cache/squall/kafka}
+home=${LOCAL_KAFKA_HOME:-$HOME/.cache/squall/kafka}
 version=$(sed -n 's|.*<kafka.version>\(.*\)</kafka.version>.*|\1|p' "$here/pom.xml")
 jars=$home/$version
 

@@ -2,8 +2,8 @@
 # Be one node of Apache Kafka, in the foreground: node.sh DIRECTORY ID NODES PORT
 #
 # DIRECTORY keeps its data; made when it is missing. ID counts from 0. Every node takes three ports, from PORT + 3 * ID:
-# clients, other brokers, controllers; all on the loopback interface. SQUALL_KAFKA_EXTRA names a file of further
-# properties, SQUALL_KAFKA_USERS one of SCRAM credentials, a line each: SCRAM-SHA-512=[name=NAME,password=PASSWORD]
+# clients, other brokers, controllers; all on the loopback interface. LOCAL_KAFKA_EXTRA names a file of further
+# properties, LOCAL_KAFKA_USERS one of SCRAM credentials, a line each: SCRAM-SHA-512=[name=NAME,password=PASSWORD]
 set -euo pipefail
 
 if [ $# -ne 4 ]; then
@@ -42,16 +42,16 @@ addresses="CLIENT://127.0.0.1:$own,INTERNAL://127.0.0.1:$((own + 1))"
     echo "min.insync.replicas=$in_sync"
     echo "transaction.state.log.min.isr=$in_sync"
     echo "share.coordinator.state.topic.min.isr=$in_sync"
-    if [ -n "${SQUALL_KAFKA_EXTRA:-}" ]; then cat "$SQUALL_KAFKA_EXTRA"; fi
+    if [ -n "${LOCAL_KAFKA_EXTRA:-}" ]; then cat "$LOCAL_KAFKA_EXTRA"; fi
 } >"$directory/server.properties"
 
 machine=(java -Xmx512m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -XX:-UsePerfData "-Djava.io.tmpdir=$directory/tmp"
     "-Dlog4j2.configurationFile=file:$here/log4j2.properties" -cp "$jars/*")
 if [ ! -e "$directory/data/meta.properties" ]; then
     users=()
-    if [ -n "${SQUALL_KAFKA_USERS:-}" ]; then
+    if [ -n "${LOCAL_KAFKA_USERS:-}" ]; then
         # As a file, for what stands on a command line everybody can read.
-        (umask 077 && sed '/^$/d; s/^/--add-scram\n/' "$SQUALL_KAFKA_USERS" >"$directory/users")
+        (umask 077 && sed '/^$/d; s/^/--add-scram\n/' "$LOCAL_KAFKA_USERS" >"$directory/users")
         users=("@$directory/users")
     fi
     # It repeats the credentials on its output.

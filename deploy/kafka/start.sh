@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Start Apache Kafka on this machine, without Docker: start.sh single | start.sh cluster
 #
-# Data and logs: ${SQUALL_KAFKA_DATA:-~/.local/share/squall/kafka}/{single,cluster}/. First port: ${SQUALL_KAFKA_PORT:-9092}.
+# Data and logs: ${LOCAL_KAFKA_DATA:-~/.local/share/squall/kafka}/{single,cluster}/. First port: ${LOCAL_KAFKA_PORT:-9092}.
 set -euo pipefail
 
 case "${1:-}" in
@@ -13,15 +13,15 @@ case "${1:-}" in
         ;;
 esac
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-data=${SQUALL_KAFKA_DATA:-$HOME/.local/share/squall/kafka}/$1
-port=${SQUALL_KAFKA_PORT:-9092}
+data=${LOCAL_KAFKA_DATA:-$HOME/.local/share/squall/kafka}/$1
+port=${LOCAL_KAFKA_PORT:-9092}
 start_s=60
 
 "$here/fetch.sh" >/dev/null
 servers=
 for ((id = 0; id < nodes; id++)); do
     if (exec 3<>"/dev/tcp/127.0.0.1/$((port + 3 * id))") 2>/dev/null; then
-        echo "expected port $((port + 3 * id)) to be free, something listens there; see stop.sh, or set SQUALL_KAFKA_PORT" >&2
+        echo "expected port $((port + 3 * id)) to be free, something listens there; see stop.sh, or set LOCAL_KAFKA_PORT" >&2
         exit 1
     fi
     servers+="${servers:+,}127.0.0.1:$((port + 3 * id))"

@@ -2,7 +2,7 @@
 # Stop what start.sh started; data stays.
 set -euo pipefail
 
-data=${SQUALL_KAFKA_DATA:-$HOME/.local/share/squall/kafka}
+data=${LOCAL_KAFKA_DATA:-$HOME/.local/share/squall/kafka}
 stop_s=20
 
 # A number in a file may have gone to another process since: only one that runs on that directory is a node of ours.

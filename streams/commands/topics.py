@@ -29,7 +29,9 @@ def topics(
         document = asyncapi_document(bootstrap_servers(settings.broker)[0], settings.partitions)
         typer.echo(json.dumps(document, indent=2))
         return
-    created = set(uvloop.run(ensure_topics(settings.broker, settings.partitions, settings.replication)))
+    created = set(
+        uvloop.run(ensure_topics(settings.broker, settings.partitions, settings.replication, settings.security))
+    )
     table = Table("topic", "partitions", "key", "cleanup", "", "what")
     for name, topic in TOPICS.items():
         state = "[green]created[/]" if name in created else "[dim]exists[/]"

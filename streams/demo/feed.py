@@ -6,6 +6,7 @@ Reads its order as JSON from the command line and says on stdout, a line each, h
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 
 import msgspec
 import uvloop
@@ -13,6 +14,7 @@ import uvloop
 from streams.demo.plan import DemoPlan
 from streams.files import Line, line_of
 from streams.produce import produce
+from streams.security import NO_SECURITY
 from streams.settings import Settings
 from streams.simulator import Exchange
 
@@ -62,7 +64,9 @@ def _say(progress: Progress) -> None:
 
 
 def _main(order: FeedOrder) -> None:
-    settings = Settings(broker=order.broker, partitions=order.partitions, config=order.config)
+    settings = Settings(
+        broker=order.broker, partitions=order.partitions, config=order.config, security=asdict(NO_SECURITY)
+    )
     uvloop.run(produce(settings, _lines(order.plan), speed=order.plan.speed))
 
 

@@ -6,6 +6,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import aiohttp
@@ -15,6 +16,7 @@ from streams.broker import EMBEDDED_SESSION_TIMEOUT_S
 from streams.demo.children import Child, Children
 from streams.demo.sources import WorkerPage
 from streams.demo.watch import WorkerState
+from streams.security import NO_SECURITY
 from streams.settings import Settings
 
 _READY_TIMEOUT_S = 60.0
@@ -25,6 +27,7 @@ _ENVIRONMENT = {
     "SQUALL_WORKER__REBALANCE_TIMEOUT_S": f"{EMBEDDED_SESSION_TIMEOUT_S:.0f}",
     "SQUALL_WORKER__IDEMPOTENT_PRODUCER": "false",
     "SQUALL_WORKER__GROUP_INSTANCE_ID": "",
+    **{f"SQUALL_SECURITY__{name.upper()}": str(value) for name, value in asdict(NO_SECURITY).items()},
 }
 
 

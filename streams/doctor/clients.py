@@ -17,6 +17,7 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
 )
 
+from streams.security import client_security
 from streams.settings import Settings
 from streams.topics import bootstrap_servers
 
@@ -51,6 +52,7 @@ def client_options(settings: Settings, servers: Sequence[str]) -> dict[str, Any]
         "bootstrap_servers": list(servers),
         "client_id": f"{settings.app_id}-doctor",
         "request_timeout_ms": int(_TIMEOUT_S * 1_000),
+        **client_security(settings.security),
     }
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,22 +9,20 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from detectors.errors import BrokerError
 from detectors.events import Cancel, Event, Trade
-from streams.broker import EmbeddedBroker
+from streams.broker import Broker
 from streams.codecs import RecordDecoder
 from streams.files import EventFiles, Line, line_of
 from streams.produce import Produced, produce
 from streams.settings import Settings
 from streams.topics import DEAD_LETTERS, bootstrap_servers, partition_of
 
-pytestmark = pytest.mark.broker
 PARTITIONS = 3
 
 
 @pytest.fixture
-def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+def settings(own_broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.chdir(tmp_path)
-    with EmbeddedBroker() as broker:
-        yield Settings(broker=broker.url, partitions=PARTITIONS)
+    return Settings(broker=own_broker.url, partitions=PARTITIONS)
 
 
 Record = tuple[bytes | None, bytes, dict[str, bytes]]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from detectors.errors import BrokerError, ConfigError
 from detectors.events import EVENT_TYPES
 from streams.asyncapi import asyncapi_document
-from streams.broker import EmbeddedBroker
+from streams.broker import Broker
 from streams.topics import INPUT_TOPICS, TOPICS, bootstrap_servers, ensure_topics, partition_of
 
 
@@ -36,7 +36,7 @@ def test_every_input_topic_is_partitioned_by_the_settings() -> None:
     assert TOPICS["signals"].partitions(8) == TOPICS["alerts"].partitions(8) == 1
 
 
-def test_topics_are_created_once_and_checked_afterwards() -> None:
+def test_topics_are_created_once_and_checked_afterwards(own_broker: Broker) -> None:
     async def scenario(url: str) -> None:
         created = await asyncio.gather(ensure_topics(url, 3), ensure_topics(url, 3))
         assert set(created[0]) | set(created[1]) == set(TOPICS)
@@ -44,8 +44,7 @@ def test_topics_are_created_once_and_checked_afterwards() -> None:
         with pytest.raises(BrokerError, match="trades: expected 4, found 3"):
             await ensure_topics(url, 4)
 
-    with EmbeddedBroker() as broker:
-        asyncio.run(scenario(broker.url))
+    asyncio.run(scenario(own_broker.url))
 
 
 def test_a_broker_that_is_not_there_is_named() -> None:
