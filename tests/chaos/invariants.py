@@ -97,7 +97,7 @@ def commits_follow_effects(facts: Facts) -> Verdict:
         if what:
             wrong.append(f"{place[0]}/{place[1]} at {sample.committed[place]}: {what}")
     said = f"{checked:,} offsets in {len(facts.samples)} samples"
-    early = f"; {len(wrong)} early: {_some(wrong)}" if wrong else ""
+    early = f"; {len(wrong)} early: {_some(dict.fromkeys(wrong))}" if wrong else ""
     return Verdict("no commit passes an unprocessed event", not wrong and checked > 0, said + early)
 
 

@@ -118,7 +118,7 @@ class Oracle:
             to.take(RecordBatch(record.topic, partition, offset, [offset], [record.value]), self._now_us)
             self._frames[record.topic, partition] = offset + 1
         else:
-            self._outputs.setdefault(record.topic, []).append((record.key or b"", record.value))
+            self._outputs.setdefault(record.topic, []).append((record.key or b"", record.value or b""))
 
     def _safe(self) -> dict[Place, int]:
         return {

@@ -23,8 +23,8 @@ from tests.benchmarks.processes import ROOT
 from tests.chaos.brokers import HarmedBroker, open_broker
 from tests.chaos.facts import Facts, identities
 from tests.chaos.feed import FeedOrder, Sent, feed_command, place_of, read_journal
-from tests.chaos.invariants import Verdict, judge
-from tests.chaos.lag import lags
+from tests.chaos.invariants import LAG_S, STEADY_S, Verdict, judge
+from tests.chaos.lag import lags, steady_after
 from tests.chaos.nemeses import Field
 from tests.chaos.oracle import Expected, Oracle, Place
 from tests.chaos.scenarios import LEAD_IN_S, Scenario
@@ -87,6 +87,8 @@ class _Run:
         self._broker = broker
         self._directory = directory
         self._say = say
+        #: The nemeses that were at work, with their end on the monotonic clock.
+        self._phases: list[tuple[str, float]] = []
         self._load = msgspec.structs.replace(scenario.load, wall_s=scenario.wall_s)
         self._file = directory / "squall.toml"
         self._file.write_text(_toml(scenario.settings(idempotent=broker.idempotent)))
@@ -96,7 +98,8 @@ class _Run:
         began_s = time.monotonic()
         await ensure_topics(self._broker.url, self._settings.partitions, min(3, self._broker.nodes))
         environment = {"SQUALL_PARTITIONS": str(self._settings.partitions)}
-        async with Fleet(self._broker.url, self._file, self._directory, environment) as fleet:
+        static = self._scenario.static_members
+        async with Fleet(self._broker.url, self._file, self._directory, environment, static_members=static) as fleet:
             arena = Field(fleet, self._broker, Random(self._load.seed))
             for number in range(self._scenario.workers):
                 fleet.open_place(number)
@@ -109,7 +112,9 @@ class _Run:
             facts = await self._settle(watcher, watching, last_fault_s)
             facts.memory = {life.name: life.memory for life in fleet.lives}
             verdicts = judge(facts)
-            figures = _figures(facts, fleet, watcher.seen) | {"seconds": round(time.monotonic() - began_s, 1)}
+            figures = _figures(facts, fleet, watcher.seen)
+            figures["recovered_s"] = _recoveries(facts, self._phases)
+            figures["seconds"] = round(time.monotonic() - began_s, 1)
             for life in fleet.fallen:
                 arena.note(f"{life.name} ended by itself with status {life.process.returncode}")
             notes = [(round(at_s - began_s, 2), what) for at_s, what in sorted(arena.notes)]
@@ -133,6 +138,7 @@ class _Run:
                     self._say(f"{phase.name} for {phase.seconds:.0f} s")
                     await phase.nemesis(arena, phase.seconds)
                     last_fault_s = time.monotonic()
+                    self._phases.append((phase.name, last_fault_s))
                     await asyncio.sleep(phase.rest_s)
                 self._say("the last fault is over")
                 while feed.poll() is None:
@@ -258,6 +264,18 @@ def _figures(facts: Facts, fleet: Fleet, seen: Seen) -> dict[str, Any]:
         "late_by_workers": sum(life.late for life in fleet.lives),
         "fallen": Counter(str(life.process.returncode) for life in fleet.fallen),
     }
+
+
+def _recoveries(facts: Facts, phases: Sequence[tuple[str, float]]) -> list[tuple[str, float | None]]:
+    """After each nemesis, the seconds until lag was low again; None: not before the next one was over."""
+    behind = lags(facts)
+    ends = [end_s for _, end_s in phases[1:]] + [float("inf")]
+    found: list[tuple[str, float | None]] = []
+    for (name, begin_s), end_s in zip(phases, ends, strict=True):
+        after = [point for point in behind if begin_s <= point[0] < end_s]
+        took_s = steady_after(after, begin_s, LAG_S, STEADY_S)
+        found.append((name, None if took_s is None else round(took_s, 1)))
+    return found
 
 
 def _toml(groups: Mapping[str, Mapping[str, Any]]) -> str:

@@ -68,13 +68,24 @@ class Fleet:
         Where their logs go.
     environment
         Added to our own.
+    static_members
+        Whether each place has a stable name in the consumer group.
     """
 
-    def __init__(self, broker: str, settings: Path, directory: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        broker: str,
+        settings: Path,
+        directory: Path,
+        environment: Mapping[str, str],
+        *,
+        static_members: bool = False,
+    ) -> None:
         self._broker = broker
         self._settings = settings
         self._directory = directory
         self._environment = dict(environment)
+        self._static_members = static_members
         self._places: dict[int, Life | None] = {}
         self._task: asyncio.Task[None] | None = None
         #: Every process there ever was.
@@ -184,12 +195,13 @@ class Fleet:
     def _start(self, number: int) -> Life:
         port = free_port()
         name = f"worker-{number}-{len(self.lives):03d}"
+        own = {"SQUALL_WORKER__GROUP_INSTANCE_ID": f"place-{number}"} if self._static_members else {}
         command = [sys.executable, "-m", "streams", "worker", "--broker", self._broker, "--web-port", str(port)]
         with (self._directory / f"{name}.log").open("wb") as log:
             process = subprocess.Popen(
                 [*command, "--config", str(self._settings)],
                 cwd=ROOT,
-                env=os.environ | self._environment,
+                env=os.environ | self._environment | own,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
