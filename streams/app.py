@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import secrets
 import time
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, cast
@@ -16,6 +17,7 @@ from prometheus_client import CollectorRegistry
 from streams import agents
 from streams.agents import StageMakers
 from streams.backlog import Backlog
+from streams.desks import Keeping
 from streams.faust_options import faust_options
 from streams.fetching import FetchLimits, InputEnd
 from streams.health import HealthServer, liveness_problems
@@ -24,6 +26,7 @@ from streams.metrics import Metrics
 from streams.pressure import Pressure
 from streams.rooms import Room, agent_of
 from streams.settings import Settings
+from streams.snapshots import read_snapshots
 from streams.stations import OutgoingRecord, Station
 from streams.topics import ACCOUNT_ACTIVITY, SIGNALS, ensure_topics, partition_of
 from streams.transport import BatchConsumer, BatchTransport
@@ -79,7 +82,9 @@ class SquallApp(faust.App):
         self.health = HealthServer(
             worker.web_host, worker.web_port, self.registry, self.liveness_problems, self.readiness_problems
         )
-        await ensure_topics(self.settings.broker, self.settings.partitions, self.settings.replication)
+        await ensure_topics(
+            self.settings.broker, self.settings.partitions, self.settings.replication, self.settings.security
+        )
         await super().on_first_start()
 
     async def on_shutdown(self) -> None:
@@ -232,6 +237,8 @@ def _stage_makers(settings: Settings) -> StageMakers:
 
 def _rooms(app: SquallApp, makers: StageMakers) -> list[Room]:
     metrics, longest = app.metrics, app.settings.worker.max_record_bytes
+    interval_s = app.settings.worker.snapshot_interval_s
+    keeping = Keeping(app.settings.partitions, interval_s, secrets.token_hex(4))
     upstream = {"market": agents.MARKET_TOPICS, "account": (agents.ACCOUNT_EVENT_TOPIC, ACCOUNT_ACTIVITY)}
 
     def room(name: str, topics: Sequence[str], make_station: Any) -> Room:  # noqa: ANN401
@@ -242,6 +249,8 @@ def _rooms(app: SquallApp, makers: StageMakers) -> list[Room]:
             make_backlog=lambda partition: Backlog(partition, topics, upstream, app.settings.worker.max_open_ticks),
             send=app.send,
             input_end=app.input_end,
+            read_snapshots=lambda partition: read_snapshots(app.settings, partition),
+            keeping=keeping,
             metrics=metrics,
             app_id=app.settings.app_id,
         )

@@ -25,7 +25,10 @@ _TOMBSTONES_AFTER = 8
 class StageState(Protocol):
     """What the journal asks of a stage."""
 
-    tick_us: int
+    @property
+    def tick_us(self) -> int:
+        """Length of its ticks."""
+        ...
 
     def head(self) -> dict[str, Any]:
         """What is written each time."""

@@ -1,8 +1,10 @@
-"""Which input offsets may be committed: only those whose outputs the broker has acknowledged."""
+"""What waits for the broker's answers: marks, each behind everything that was sent before it."""
 
 from collections import deque
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any, Generic, Protocol, TypeVar
+
+Mark = TypeVar("Mark")
 
 
 class Acknowledgement(Protocol):
@@ -17,11 +19,11 @@ class Acknowledgement(Protocol):
         ...
 
 
-class Ledger:
-    """Outputs and the input offsets that wait for them, for one stage on one partition.
+class Ledger(Generic[Mark]):
+    """Records sent and marks among them, in order: a mark is reached when everything sent before it is acknowledged.
 
-    After each step of the stage the shell writes down what was sent and, per topic, the offset below which nothing is
-    needed any more. The offset becomes committable when everything sent up to then is acknowledged. It never goes back.
+    A desk has two: a checkpoint may be sent when what came of its input has been acknowledged, and input offsets may be
+    committed when the checkpoint has been.
 
     Examples
     --------
@@ -29,41 +31,39 @@ class Ledger:
     >>> sent = Future()
     >>> ledger = Ledger()
     >>> ledger.note([sent], {"trades": 40})
-    >>> ledger.committable()
-    {}
+    >>> ledger.take()
+    []
     >>> sent.set_result(None)
-    >>> ledger.committable()
-    {'trades': 40}
+    >>> ledger.take(), ledger.take()
+    ([{'trades': 40}], [])
     """
 
     def __init__(self) -> None:
-        self._waiting: deque[tuple[deque[Acknowledgement], dict[str, int]]] = deque()
-        self._released: dict[str, int] = {}
+        self._waiting: deque[tuple[deque[Acknowledgement], Mark | None]] = deque()
+        self._reached: list[Mark] = []
 
     @property
     def pending(self) -> int:
-        """How many steps still wait for the broker."""
+        """How many notes still wait for the broker."""
         return len(self._waiting)
 
-    def note(self, sent: Sequence[Acknowledgement], safe_offsets: Mapping[str, int]) -> None:
-        """Write down one step: what it sent, and per topic the offset that is safe once that has arrived."""
+    def note(self, sent: Sequence[Acknowledgement], mark: Mark | None = None) -> None:
+        """Write down what was sent, and the mark that stands behind it, if one does."""
         if sent or self._waiting:
-            self._waiting.append((deque(sent), dict(safe_offsets)))
-        else:
-            self._release(safe_offsets)
+            self._waiting.append((deque(sent), mark))
+        elif mark is not None:
+            self._reached.append(mark)
 
-    def committable(self) -> dict[str, int]:
-        """Per topic, the offset that may be committed now; raises what a producer could not send."""
+    def take(self) -> list[Mark]:
+        """The marks reached since this was last asked; raises what a producer could not send."""
         while self._waiting:
-            sent, safe_offsets = self._waiting[0]
+            sent, mark = self._waiting[0]
             while sent and sent[0].done():
                 sent.popleft().result()
             if sent:
                 break
             self._waiting.popleft()
-            self._release(safe_offsets)
-        return dict(self._released)
-
-    def _release(self, safe_offsets: Mapping[str, int]) -> None:
-        for topic, offset in safe_offsets.items():
-            self._released[topic] = max(offset, self._released.get(topic, 0))
+            if mark is not None:
+                self._reached.append(mark)
+        reached, self._reached = self._reached, []
+        return reached

@@ -19,6 +19,7 @@ from detectors.events import EVENT_TYPES
 from detectors.results import Alert, Pattern, Severity, Status
 
 _LATENCY_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+_STEP_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 #: Above it, event time is not the time of day (a replayed day), and the difference no latency.
 _LARGEST_LATENCY_S = 3_600.0
 
@@ -41,6 +42,12 @@ class Metrics:
     held_partitions: Gauge
     degradation_level: Gauge
     committed_offset: Gauge
+    snapshots: Counter
+    snapshot_bytes: Counter
+    snapshot_seconds: Histogram
+    restored: Counter
+    restore_seconds: Histogram
+    state_resets: Counter
     commits: Counter
     assigned_partitions: Gauge
     agent_progress_timestamp_seconds: Gauge
@@ -111,6 +118,33 @@ class Metrics:
             committed_offset=Gauge(
                 "squall_committed_offset", "The last offset committed.", ["topic", "partition"], registry=registry
             ),
+            snapshots=Counter("squall_snapshots", "Checkpoints that the broker took.", ["stage"], registry=registry),
+            snapshot_bytes=Counter(
+                "squall_snapshot_bytes", "Bytes of checkpoints, before compression.", ["stage"], registry=registry
+            ),
+            snapshot_seconds=Histogram(
+                "squall_snapshot_seconds",
+                "What taking a checkpoint holds a stage up.",
+                ["stage"],
+                buckets=_STEP_BUCKETS_S,
+                registry=registry,
+            ),
+            restored=Counter(
+                "squall_restored", "Partitions whose state was looked for in snapshots.", ["stage"], registry=registry
+            ),
+            restore_seconds=Histogram(
+                "squall_restore_seconds",
+                "Reading the state of a partition and taking it up.",
+                ["stage"],
+                buckets=_LATENCY_BUCKETS_S,
+                registry=registry,
+            ),
+            state_resets=Counter(
+                "squall_state_resets",
+                "Models and stages that began afresh, since their saved state did not fit; the log says which.",
+                ["stage"],
+                registry=registry,
+            ),
             commits=Counter("squall_commits", "Commits that the broker took.", registry=registry),
             assigned_partitions=Gauge(
                 "squall_assigned_partitions", "Partitions a stage works on here.", ["stage"], registry=registry
@@ -131,7 +165,7 @@ class Metrics:
                 "squall_step_seconds",
                 "Arithmetic of one step of a stage: a batch or a poll.",
                 ["stage"],
-                buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0),
+                buckets=_STEP_BUCKETS_S,
                 registry=registry,
             ),
             info=Gauge("squall_process_info", "This process.", ["python", "pid"], registry=registry),

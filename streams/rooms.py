@@ -9,8 +9,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, cast
 
 from faust.types import TP
@@ -18,17 +17,17 @@ from faust.types import TP
 from detectors.errors import BrokerError
 from streams.backlog import Backlog
 from streams.batches import RecordBatch
+from streams.checkpoints import Record
 from streams.codecs import RefusedElement
 from streams.dead_letters import dead_letter
+from streams.desks import Desk, Keeping, Send
 from streams.fetching import InputEnd
-from streams.ledger import Acknowledgement, Ledger
 from streams.metrics import Metrics
 from streams.stations import OutgoingRecord, Station
 from streams.topics import DEAD_LETTERS
 
 log = logging.getLogger(__name__)
 
-Send = Callable[[OutgoingRecord], Awaitable[Acknowledgement]]
 
 
 class StationMaker(Protocol):
@@ -37,19 +36,6 @@ class StationMaker(Protocol):
     def __call__(self, partition: int) -> Station:
         """Make it."""
         ...
-
-
-@dataclass(slots=True)
-class _Desk:
-    """A station with what the shell keeps for it."""
-
-    station: Station
-    backlog: Backlog
-    #: What the broker held when the station began, then what we committed: if it still does, nobody else has read.
-    committed: dict[TP, int | None]
-    ledger: Ledger = field(default_factory=Ledger)
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    shown: Counter[str] = field(default_factory=Counter)
 
 
 class Room:
@@ -63,8 +49,10 @@ class Room:
         Its inputs; partition p of all of them belongs to one station.
     make_station, make_backlog
         Called on assignment.
-    send, input_end
-        The ways to the broker.
+    send, input_end, read_snapshots
+        The ways to the broker; the last gives the records of a partition of `snapshots`.
+    keeping
+        How checkpoints are kept.
     metrics
         Where to count.
     app_id
@@ -80,6 +68,8 @@ class Room:
         make_backlog: Callable[[int], Backlog],
         send: Send,
         input_end: Callable[[TP], InputEnd],
+        read_snapshots: Callable[[int], Awaitable[Sequence[Record]]],
+        keeping: Keeping,
         metrics: Metrics,
         app_id: str,
     ) -> None:
@@ -89,9 +79,11 @@ class Room:
         self._make_backlog = make_backlog
         self._send = send
         self._input_end = input_end
+        self._read_snapshots = read_snapshots
+        self._keeping = keeping
         self._metrics = metrics
         self._app_id = app_id
-        self._desks: dict[int, _Desk] = {}
+        self._desks: dict[int, Desk] = {}
         self._open = False
         self._one_in = 1
         #: Monotonic times for liveness: the last finished tick, and when the batch in hand was taken up.
@@ -140,10 +132,11 @@ class Room:
         self._metrics.assigned_partitions.labels(self.name).set(len(self._desks))
         self._open = True
 
-    def _new_desk(self, partition: int, committed: dict[TP, int | None]) -> _Desk:
+    def _new_desk(self, partition: int, committed: dict[TP, int | None]) -> Desk:
         station = self._make_station(partition)
         station.stage.sample(self._one_in)
-        return _Desk(station, self._make_backlog(partition), committed)
+        backlog = self._make_backlog(partition)
+        return Desk(self.name, station, backlog, committed, self._send, self._keeping, self._metrics)
 
     async def process(self, batch: RecordBatch) -> None:
         """Run a batch through its station."""
@@ -153,7 +146,7 @@ class Room:
             return
         self.busy_since_s = time.monotonic()
         async with desk.lock:
-            if self._open:
+            if await self._is_ready(desk):
                 began_s = time.monotonic()
                 taken = desk.station.take(batch, int(began_s * 1e6))
                 desk.backlog.take(batch)
@@ -166,32 +159,41 @@ class Room:
         """Let every station close what time alone closes."""
         for desk in list(self._desks.values()):
             async with desk.lock:
-                if self._open:
+                if await self._is_ready(desk):
                     await self._step(desk, [])
                     desk.backlog.align(desk.station.stage)
         self.ticked_s = time.monotonic()
 
     async def settle(self, timeout_s: float) -> None:
-        """Take nothing more, finish what is under way, and wait until all of it is acknowledged, or time is up."""
+        """Take nothing more, finish what is under way, store what is known, or stop when time is up."""
         self._open = False
         deadline = time.monotonic() + timeout_s
+        if not (await self._drain(deadline) and await self._close_up(deadline)):
+            log.warning("%s: outputs not acknowledged in %.1f s; their input is read again", self.name, timeout_s)
+
+    async def _drain(self, deadline: float) -> bool:
+        """Wait until the broker has everything that was sent; False when that takes too long."""
         desks = list(self._desks.values())
-        while any(desk.lock.locked() or desk.ledger.pending for desk in desks):
+        while any(desk.lock.locked() or desk.pending for desk in desks):
             if time.monotonic() > deadline:
-                log.warning("%s: outputs not acknowledged in %.1f s; their input is read again", self.name, timeout_s)
-                return
+                return False
             await asyncio.sleep(0.005)
             for desk in desks:
-                desk.ledger.committable()
+                await desk.advance()
+        return True
+
+    async def _close_up(self, deadline: float) -> bool:
+        """Take a last checkpoint of every station, so that a successor need not work anything out again."""
+        for desk in self._desks.values():
+            desk.close_up()
+            await desk.advance()
+        return await self._drain(deadline)
 
     def committable(self) -> dict[TP, int]:
         """Offsets that may be committed and are not."""
         found: dict[TP, int] = {}
-        for partition, desk in self._desks.items():
-            for topic, offset in desk.ledger.committable().items():
-                tp = TP(topic, partition)
-                if offset > (desk.committed.get(tp) or 0):
-                    found[tp] = offset
+        for desk in self._desks.values():
+            found |= desk.committable()
         return found
 
     def on_committed(self, offsets: Mapping[TP, int]) -> None:
@@ -221,15 +223,28 @@ class Room:
         progress = self._metrics.agent_progress_timestamp_seconds.labels(self.name)
         progress.set(time.time() - (time.monotonic() - self.ticked_s))
 
-    async def _step(self, desk: _Desk, outgoing: list[OutgoingRecord]) -> None:
+    async def _step(self, desk: Desk, outgoing: list[OutgoingRecord]) -> None:
         station = desk.station
         ends = {topic: self._input_end(TP(topic, station.partition)) for topic in station.resting_topics()}
         began_s = time.monotonic()
         outgoing = outgoing + station.poll(ends, int(began_s * 1e6))
         self._metrics.step_seconds.labels(self.name).observe(time.monotonic() - began_s)
-        safe = station.safe_offsets()
-        sent = [await self._send(record) for record in outgoing]
-        desk.ledger.note(sent, safe)
+        await desk.step(outgoing)
+
+    async def _is_ready(self, desk: Desk) -> bool:
+        """Whether a station may work: the room is open, and it knows what its predecessor knew."""
+        if self._open and not desk.is_ready:
+            began_s = time.monotonic()
+            partition = desk.station.partition
+            records = await self._read_snapshots(partition)
+            for note in desk.take_up(records):
+                log.warning("%s/%d: %s", self.name, partition, note)
+                self._metrics.state_resets.labels(self.name).inc()
+            self._metrics.restored.labels(self.name).inc()
+            self._metrics.restore_seconds.labels(self.name).observe(time.monotonic() - began_s)
+            # One after another: restoring many partitions is progress, not a standstill.
+            self.ticked_s = time.monotonic()
+        return self._open
 
     def _count(self, topic: str, records: int, events: int, refused: list[RefusedElement]) -> None:
         self._metrics.records.labels(topic).inc(records)

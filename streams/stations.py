@@ -2,13 +2,15 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
+from detectors.entities import Entities
 from detectors.errors import DecodeError, StateError
 from detectors.events import Event
 from detectors.results import Refusal
 from streams.alignment import Reach
 from streams.batches import RecordBatch
+from streams.checkpoints import Found, decode_state
 from streams.codecs import WHOLE_RECORD, RecordDecoder, RefusedElement, locate_refusals
 
 Frame = TypeVar("Frame")
@@ -47,6 +49,18 @@ class Stage(Protocol):
         """Every record below it is in closed ticks; None: nothing read yet."""
         ...
 
+    def head(self) -> dict[str, Any]:
+        """What a successor needs, but for the entities kept."""
+        ...
+
+    def kept(self) -> Mapping[str, Entities[Any]]:
+        """By kind, the entities that are saved one by one."""
+        ...
+
+    def resume(self, head: dict[str, Any], cells: Mapping[str, Mapping[Any, Any]], notes: list[str]) -> None:
+        """Take up where another stage was."""
+        ...
+
 
 class EventStage(Stage, Protocol):
     """A stage with topics of events among its inputs."""
@@ -64,7 +78,7 @@ class OutgoingRecord(NamedTuple):
     """A record to send; `partition` None lets the key decide."""
 
     topic: str
-    value: bytes
+    value: bytes | None
     key: bytes | None = None
     partition: int | None = None
     headers: list[tuple[str, bytes]] | None = None
@@ -174,6 +188,18 @@ class Station:
         self._to_records = to_records
         self._next_offset: dict[str, int] = {}
         self._last_event_offset: dict[str, int] = {}
+        #: Inputs of which nothing was read yet since a checkpoint was taken up.
+        self._resumed: set[str] = set()
+
+    def resume(self, found: Found, notes: list[str]) -> None:
+        """Go on from a checkpoint; what could not be taken up is added to `notes`."""
+        cells = {
+            kind: {name: decode_state(state) for name, (_, state) in named.items()}
+            for kind, named in found.cells.items()
+        }
+        self.stage.resume(found.header.head, cells, notes)
+        self._next_offset = dict(found.header.offsets)
+        self._resumed = set(self._next_offset)
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -187,12 +213,18 @@ class Station:
     def take(self, batch: RecordBatch, now_us: int) -> Taken:
         """Take the records of a batch that were not taken before.
 
+        Records that the broker has deleted before they were read, while nobody worked, are counted (`expired`).
+
         Raises
         ------
         StateError
             Records between this batch and the one before never came.
         """
         expected = self._next_offset.get(batch.topic, batch.start)
+        if batch.start > expected and batch.topic in self._resumed:
+            self.stage.counters["expired"] += batch.start - expected
+            expected = batch.start
+        self._resumed.discard(batch.topic)
         if batch.start > expected:
             raise StateError(
                 f"expected records of {batch.topic}[{batch.partition}] from offset {expected}, found {batch.start}"

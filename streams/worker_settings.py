@@ -34,6 +34,9 @@ class WorkerSettings:
         How often a stage is asked to close what time alone closes.
     commit_interval_ms
         How often safe offsets are committed.
+    snapshot_interval_s
+        How often the state of a partition is written to `snapshots`; only what it holds is ever committed, so that
+        it is also what a successor has to work out again, > 0.
     session_timeout_s
         A worker not heard of so long loses its partitions. Kafka refuses less than 6 unless told otherwise; the
         embedded broker waits half of it at every join.
@@ -65,6 +68,7 @@ class WorkerSettings:
     degrade_lag_s: float = 30.0
     poll_interval_ms: int = 25
     commit_interval_ms: int = 1_000
+    snapshot_interval_s: float = 5.0
     session_timeout_s: float = 15.0
     rebalance_timeout_s: float = 15.0
     settle_timeout_s: float = 5.0
@@ -83,6 +87,8 @@ class WorkerSettings:
         for name in _AT_LEAST_ONE:
             if getattr(self, name) < 1:
                 raise ConfigError(f"worker.{name} must be >= 1, was {getattr(self, name)!r}")
+        if not self.snapshot_interval_s > 0:
+            raise ConfigError(f"worker.snapshot_interval_s must be > 0, was {self.snapshot_interval_s!r}")
         if self.max_open_ticks < 2:
             raise ConfigError(f"worker.max_open_ticks must be >= 2, was {self.max_open_ticks!r}")
         if not 0.0 <= self.degrade_lag_s < float("inf"):

@@ -6,10 +6,11 @@ in any case, as in a tick that may still grow.
 """
 
 from collections import Counter
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from detectors.config import Timing
+from detectors.entities import Entities
 from detectors.events import Event, Trade
 from detectors.results import ActivityFrame, Alert, Evidence, Refusal, Signal, SignalFrame, SignalTick
 from detectors.timing import Watermark
@@ -40,6 +41,17 @@ class Untimed:
     def sample(self, one_in: int) -> None:
         """Note it."""
         self.one_in = one_in
+
+    def head(self) -> dict[str, Any]:
+        """Nothing is worth keeping: what stands in closed ticks has been told."""
+        return {}
+
+    def kept(self) -> dict[str, Entities[Any]]:
+        """Nothing."""
+        return {}
+
+    def resume(self, head: dict[str, Any], cells: Mapping[str, Mapping[Any, Any]], notes: list[str]) -> None:
+        """Begin with nothing, behind what was told."""
 
 
 class CountingEvents(Untimed):

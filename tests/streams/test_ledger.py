@@ -1,9 +1,9 @@
-"""The ledger: an offset is committable only when everything sent up to it is acknowledged, and never goes back."""
+"""The ledger: a mark is reached only when everything sent before it is acknowledged, and in order."""
 
 from concurrent.futures import Future
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -17,17 +17,17 @@ class Steps(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.ledger = Ledger()
+        self.ledger: Ledger[int] = Ledger()
         self.steps: list[tuple[list[Sent], int]] = []
         self.offset = 0
-        self.highest = 0
+        self.reached: list[int] = []
 
     @rule(sends=st.integers(0, 3), grown=st.integers(0, 5))
     def step(self, sends: int, grown: int) -> None:
         self.offset += grown
         sent: list[Sent] = [Future() for _ in range(sends)]
         self.steps.append((sent, self.offset))
-        self.ledger.note(sent, {"trades": self.offset})
+        self.ledger.note(sent, self.offset)
 
     @precondition(lambda self: any(not future.done() for sent, _ in self.steps for future in sent))
     @rule(data=st.data())
@@ -36,35 +36,34 @@ class Steps(RuleBasedStateMachine):
         data.draw(st.sampled_from(waiting)).set_result(None)
 
     @invariant()
-    def committable_is_what_the_acknowledged_steps_allow(self) -> None:
-        allowed = 0
+    def reached_are_the_marks_of_the_acknowledged_steps(self) -> None:
+        allowed: list[int] = []
         for sent, offset in self.steps:
             if not all(future.done() for future in sent):
                 break
-            allowed = offset
-        found = self.ledger.committable().get("trades", 0)
-        assert found == allowed
-        assert found >= self.highest
-        self.highest = found
+            allowed.append(offset)
+        self.reached += self.ledger.take()
+        assert self.reached == allowed
 
 
 TestSteps = Steps.TestCase
 TestSteps.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
 
 
-def test_what_could_not_be_sent_is_raised_and_holds_the_offset() -> None:
-    ledger, sent = Ledger(), Future[None]()
-    ledger.note([], {"trades": 5})
-    ledger.note([sent], {"trades": 9})
-    assert ledger.committable() == {"trades": 5}
+def test_what_could_not_be_sent_is_raised_and_holds_the_mark() -> None:
+    ledger, sent = Ledger[int](), Future[None]()
+    ledger.note([], 5)
+    ledger.note([sent], 9)
+    assert ledger.take() == [5]
     sent.set_exception(TimeoutError("the broker does not answer"))
     with pytest.raises(TimeoutError, match="does not answer"):
-        ledger.committable()
+        ledger.take()
 
 
-@given(st.lists(st.integers(0, 50), min_size=1))
-def test_offsets_never_go_back(offsets: list[int]) -> None:
-    ledger = Ledger()
-    for offset in offsets:
-        ledger.note([], {"trades": offset})
-    assert ledger.committable() == {"trades": max(offsets)}
+def test_steps_without_a_mark_hold_the_marks_behind_them() -> None:
+    ledger, sent = Ledger[int](), Future[None]()
+    ledger.note([sent])
+    ledger.note([], 9)
+    assert (ledger.take(), ledger.pending) == ([], 2)
+    sent.set_result(None)
+    assert (ledger.take(), ledger.pending) == ([9], 0)

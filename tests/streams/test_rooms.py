@@ -11,6 +11,7 @@ from detectors.errors import BrokerError
 from streams.agents import MARKET_TOPICS, market_station
 from streams.backlog import Backlog
 from streams.batches import RecordBatch
+from streams.desks import Keeping
 from streams.fetching import InputEnd
 from streams.metrics import Metrics
 from streams.rooms import Room
@@ -50,6 +51,7 @@ class Setup:
         self.metrics = Metrics.create(self.registry)
         self.made: list[CountingMarket] = []
         self.ends: dict[TP, InputEnd] = {}
+        self.stored: list[tuple[bytes | None, bytes | None]] = []
         self.room = Room(
             "market",
             MARKET_TOPICS,
@@ -57,9 +59,20 @@ class Setup:
             make_backlog=lambda partition: Backlog(partition, MARKET_TOPICS, {}, max_open_ticks=100),
             send=self.sink.send,
             input_end=lambda tp: self.ends.get(tp, InputEnd(None, None)),
+            read_snapshots=self._read,
+            keeping=Keeping(partitions=1, interval_s=0.0, writer="test"),
             metrics=self.metrics,
             app_id="test",
         )
+
+    async def _read(self, partition: int) -> list[tuple[bytes | None, bytes | None]]:
+        return self.stored
+
+    async def store(self) -> None:
+        """The broker takes outputs, then the checkpoint behind them."""
+        for _ in range(6):
+            self.sink.acknowledge()
+            await self.room.tick()
 
     def _make(self, partition: int) -> Station:
         self.made.append(CountingMarket(partition, partitions=1))
@@ -80,8 +93,11 @@ async def test_offsets_are_committable_only_after_the_broker_answered() -> None:
     setup = Setup()
     setup.room.assign(assigned(0))
     await setup.room.process(trades(0, 9))
-    assert setup.room.committable() == {}
     setup.sink.acknowledge()
+    await setup.room.tick()
+    assert [record.topic for record in setup.sink.records[-1:]] == ["snapshots"]
+    assert setup.room.committable() == {}
+    await setup.store()
     # The newest event stays open.
     assert setup.room.committable() == {TP("trades", 0): 9}
     setup.room.on_committed({TP("trades", 0): 9})
@@ -94,14 +110,14 @@ async def test_an_output_that_cannot_be_sent_is_raised() -> None:
     await setup.room.process(trades(0, 9))
     setup.sink.answers[0].set_exception(TimeoutError("gone"))
     with pytest.raises(TimeoutError, match="gone"):
-        setup.room.committable()
+        await setup.room.tick()
 
 
 async def test_a_partition_that_stays_keeps_its_stage() -> None:
     setup = Setup()
     setup.room.assign(assigned(0, 1))
     await setup.room.process(trades(0, 9))
-    setup.sink.acknowledge()
+    await setup.store()
     setup.room.on_committed(setup.room.committable())
     setup.room.assign({**assigned(0, trades=9), **assigned(2)})
     assert setup.room.partitions == [0, 2]
@@ -143,7 +159,8 @@ async def test_settling_waits_for_the_broker_but_not_for_ever() -> None:
     await setup.room.process(trades(0, 9))
     await setup.room.settle(0.05)
     assert setup.room.committable() == {}
-    asyncio.get_running_loop().call_later(0.05, setup.sink.acknowledge)
+    for delay_s in (0.05, 0.1):
+        asyncio.get_running_loop().call_later(delay_s, setup.sink.acknowledge)
     await setup.room.settle(5.0)
     assert setup.room.committable() == {TP("trades", 0): 9}
 
@@ -153,8 +170,7 @@ async def test_a_tick_closes_what_rests_without_new_input() -> None:
     setup.room.assign(assigned(0))
     await setup.room.process(trades(0, 9))
     setup.ends[TP("trades", 0)] = InputEnd(None, 10)
-    await setup.room.tick()
-    setup.sink.acknowledge()
+    await setup.store()
     assert setup.room.committable() == {TP("trades", 0): 10}
 
 
