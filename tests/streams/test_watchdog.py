@@ -110,18 +110,22 @@ async def test_a_worker_that_hangs_is_ended_and_its_stacks_name_what_blocks(
 async def test_a_worker_that_was_stopped_and_wakes_up_lives_on(
     own_broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("SQUALL_WORKER__WATCHDOG_S", "3")
+    monkeypatch.setenv("SQUALL_WORKER__WATCHDOG_S", "10")
     await ensure_topics(own_broker.url, PARTITIONS)
     with Worker(own_broker.url) as worker:
         await worker.ready()
         worker.process.send_signal(signal.SIGSTOP)
         try:
-            # As long as liveness and watchdog together would wait.
-            await asyncio.to_thread(time.sleep, 12.0)
+            # Longer than liveness and watchdog together would wait.
+            await asyncio.to_thread(time.sleep, 20.0)
         finally:
             worker.process.send_signal(signal.SIGCONT)
+
+        async def lives() -> bool:
+            return (await worker.probe("/livez"))[0] == 200
+
+        await until(lives, 20.0)
         await worker.ready()
-        assert (await worker.probe("/livez"))[0] == 200
         worker.process.send_signal(signal.SIGTERM)
         status, said = await worker.ended(20.0)
     assert (status, "wedged" in said) == (0, False)
