@@ -187,7 +187,7 @@ async def _end(agent: Any) -> None:  # noqa: ANN401 - Faust's agent
     await agent.supervisor.stop()
 
 
-async def until(found: Callable[[], object], deadline_s: float = 5.0) -> None:
+async def until(found: Callable[[], object], deadline_s: float = 20.0) -> None:
     """Let other tasks work until it is so; fails at the deadline."""
     end_s = time.monotonic() + deadline_s
     while not found():
