@@ -77,7 +77,8 @@ def say_violation(kind: str, seed: int, number: int, error: Exception) -> None:
 def run(inputs: int, seed: int, kinds: Sequence[Kind] = KINDS) -> dict[str, Any]:
     """Run every kind for its share of the inputs; gives what is written to `fuzz.json`."""
     corpus()
-    by_kind = {kind.name: run_kind(kind, round(kind.share * inputs), seed) for kind in kinds}
+    shares = sum(kind.share for kind in kinds)
+    by_kind = {kind.name: run_kind(kind, round(kind.share / shares * inputs), seed) for kind in kinds}
     memory_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1_024
     violations = sum(found["violations"] for found in by_kind.values())
     if memory_mib > _MOST_MEMORY_MIB:

@@ -131,7 +131,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("mutated records", 0.30, mutated_records),
     Kind("frames", 0.30, frames),
     Kind("own records", 0.06, own_records),
-    Kind("own records in stages", 0.02, own_records_in_stages),
+    Kind("own records in stages", 0.04, own_records_in_stages),
     Kind("files", 0.10, files),
-    Kind("flows", 0.22, flows),
+    Kind("flows", 0.20, flows),
 )

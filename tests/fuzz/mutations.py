@@ -20,6 +20,7 @@ _NUMBERS = (
     b"1e15",
     b"1.0000001e15",
     b"1e308",
+    b"-1e308",
     b"1e400",
     b"-1e400",
     b"9007199254740993",
@@ -29,6 +30,7 @@ _NUMBERS = (
     b"18446744073709551616",
     b"4102444800000000",
     b"4102444800000001",
+    b"9" * 400,
     b"9" * 4_300,
     b"9" * 5_000,
     b"-" + b"9" * 5_000,
@@ -182,7 +184,9 @@ def broken_element(chance: Random, topic: str, fields: Fields) -> bytes:
     if kind <= 4:
         return rendered(fields[:place] + fields[place + 1 :])
     if kind == 5:
-        return rendered(fields).replace(b":", b" ", 1)
+        raw = rendered(fields)
+        # Blanks, but none of JSON's.
+        return chance.choice((raw.replace(b":", b" ", 1), b"\x0b" + raw, raw + b"\x0c", b"\xc2\xa0" + raw))
     return rendered((*fields[:place], (name, chance.choice(WRONG[name])), *fields[place + 1 :]))
 
 
@@ -290,15 +294,25 @@ def mutated_bytes(chance: Random, raw: bytes) -> bytes:
     return raw
 
 
-_SCALAR = re.compile(rb'"(?:[^"\\\\]|\\\\.)*"|-?\d[\d.eE+-]*|true|false|null')
+#: Numbers that JSON can hold and arithmetic perhaps not.
+_EXTREME_NUMBERS = (b"0", b"-1", b"5e-324", b"1e308", b"-1e308", b"9223372036854775808", b"9" * 400, b"-" + b"9" * 400)
+#: Some of them are names that mean something to the stages.
+_TEXTS = (b'""', b'"x"', b'"group"', b'"account"', b'"symbol"', b'"leverage_spike"', b'"market/0"')
+# Numbers, strings, literals, and arrays that hold nothing deeper.
+_PART = re.compile(rb'"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*|true|false|null|\[[^\[\]{}]*\]')
 
 
 def odd_document(chance: Random, raw: bytes) -> bytes:
-    """The document with one or two of its numbers, strings or literals replaced, be it in whatever depth."""
-    for _ in range(chance.choice((1, 1, 2))):
+    """The document with some numbers, strings, literals or flat arrays replaced, often by others of their type."""
+    for _ in range(chance.choice((1, 1, 2, 4))):
         # From a place chosen at random on: long documents need not be read whole.
-        found = _SCALAR.search(raw, chance.randrange(max(len(raw), 1))) or _SCALAR.search(raw)
+        found = _PART.search(raw, chance.randrange(max(len(raw), 1))) or _PART.search(raw)
         if found is None:
             return raw
-        raw = raw[: found.start()] + chance.choice(HOSTILE_VALUES) + raw[found.end() :]
+        value = chance.choice(HOSTILE_VALUES)
+        if chance.random() < 0.8:
+            first = found.group()[:1]
+            numbers_or_texts = _TEXTS if first == b'"' else _EXTREME_NUMBERS
+            value = b"[]" if first == b"[" else chance.choice(numbers_or_texts)
+        raw = raw[: found.start()] + value + raw[found.end() :]
     return raw

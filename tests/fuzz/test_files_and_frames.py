@@ -30,7 +30,7 @@ def test_every_line_of_a_mutated_recording_is_an_event_or_a_dead_letter(seed: in
 
 def test_lines_that_belong_nowhere_change_no_output_but_the_dead_letters(tmp_path: Path) -> None:
     chance = Random(4)
-    good = [encode_event(event) for _, event in exchange(4, duration_s=110.0)]
+    good = [encode_event(event) for _, event in exchange(4, duration_s=95.0)]
     spoiled = []
     for raw in good:
         spoiled.append(raw)

@@ -9,9 +9,8 @@ from tests.fuzz.kinds import own_records_in_stages
 from tests.fuzz.works import MAX_RECORD_BYTES, Works
 
 
-@pytest.mark.parametrize(("seed", "rate"), [(11, 0.1), (12, 0.6)])
-def test_alerts_and_signals_are_those_of_the_good_elements_alone(seed: int, rate: float) -> None:
-    works = check_flow(spoiled_flow(seed, rate, duration_s=60.0))
+def test_alerts_and_signals_are_those_of_the_good_elements_alone() -> None:
+    works = check_flow(spoiled_flow(seed=12, rate=0.4, duration_s=60.0))
     assert works.alerts
     assert works.signals
     assert {"schema", "malformed", "crossed_book", "future", "empty"} <= works.refused.keys()

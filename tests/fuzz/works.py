@@ -158,19 +158,20 @@ class Works:
 
 def read_back(record: OutgoingRecord) -> ActivityFrame | SignalFrame | Alert:
     """Read what a stage sent, as whoever is next would; it must be strict JSON, and say the same again."""
-    json.loads(record.value, parse_constant=_no_number)
+    value = record.value or b""
+    json.loads(value, parse_constant=_no_number)
     read: ActivityFrame | SignalFrame | Alert
     if record.topic == ALERTS:
-        read = decode_alert(record.value)
+        read = decode_alert(value)
         again = encode_alert(read)
     elif record.topic == SIGNALS:
-        read = decode_signal_frame(record.value)
+        read = decode_signal_frame(value)
         again = encode_frame(read)
     else:
-        read = decode_activity_frame(record.value)
+        read = decode_activity_frame(value)
         again = encode_frame(read)
-    if again != record.value:
-        raise Violation("expected a record to be the same when read and written again", record.value)
+    if again != value:
+        raise Violation("expected a record to be the same when read and written again", value)
     return read
 
 
