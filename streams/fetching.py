@@ -3,7 +3,7 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -50,6 +50,13 @@ class InputEnd(NamedTuple):
     seen_us: int = 0
 
 
+class _Drained(NamedTuple):
+    """How far a partition was read: the position, and the offset behind the last record that was handed out."""
+
+    position: int
+    behind: int
+
+
 class BatchThread(driver.AIOKafkaConsumerThread):
     """Runs aiokafka's consumer in a thread of its own; fetches batches."""
 
@@ -59,6 +66,7 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         """Know nothing of any partition."""
         super().__post_init__()
         self._touched: set[Any] = set()
+        self._drained: dict[Any, _Drained] = {}
         self._held: frozenset[TP] = frozenset()
 
     def hold(self, partitions: frozenset[TP]) -> None:
@@ -123,6 +131,7 @@ class BatchThread(driver.AIOKafkaConsumerThread):
             wanted = partitions - held
             # None wanted would be taken for all of them.
             fetched = await fetcher.fetched_records(wanted, timeout=0, max_records=max_records) if wanted else {}
+            self._note(fetcher, starts, fetched)
             remaining_s = deadline_s - time.monotonic()
             if fetched or remaining_s <= 0 or fetcher._closed:
                 return starts, fetched
@@ -144,9 +153,27 @@ class BatchThread(driver.AIOKafkaConsumerThread):
                 result._partition_records._consumer_record = _as_it_came
         return starts
 
+    def _note(self, fetcher: Any, starts: Iterable[Any], fetched: dict[Any, list[Any]]) -> None:  # noqa: ANN401
+        """Note how far each partition was read, and which of its records was the last that could be seen."""
+        for tp in starts:
+            state = fetcher._subscriptions.subscription.assignment.state_value(tp)
+            if state is None or not state.has_valid_position:
+                continue
+            before, records = self._drained.get(tp), fetched.get(tp)
+            if records:
+                behind = records[-1].offset + 1
+            elif before is not None:
+                behind = before.behind
+            else:
+                # Nothing was there to be seen, if anything was read at all: as good as not begun.
+                self._touched.discard(tp)
+                continue
+            self._drained[tp] = _Drained(state.position, behind)
+
     def forget_positions(self) -> None:
         """Partitions are read anew from their committed offsets; none is held."""
         self._touched.clear()
+        self._drained.clear()
         self._held = frozenset()
 
     def input_end(self, tp: TP) -> InputEnd:
@@ -166,7 +193,12 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         if age_ms > _STALE_MS:
             return InputEnd(None, None)
         position = state.position if state.has_valid_position else None
-        return InputEnd(None if key in self._touched else position, state.highwater, seen_us)
+        end = state.highwater
+        drained = self._drained.get(key)
+        if drained is not None and end is not None and drained.position >= end:
+            # Behind the last record stand marks of transactions, or nothing is left of what did.
+            end = drained.behind
+        return InputEnd(None if key in self._touched else position, end, seen_us)
 
 
 def _as_it_came(_tp: object, record: object) -> object:
