@@ -22,8 +22,8 @@ START_US = 1_700_000_000_000_000
 CANCELS_PER_S = 400
 LEVERAGE_PER_TICK = 20
 EVENT_US = 60
-#: Beyond what the worker takes when it is ready: three agents with 16 batches of 512 KiB each in hand (24), one fetch of
-#: a MiB of each of 15 partitions (15), and as much again to decode them, beside what its open ticks hold (some 20).
+#: Beyond what the worker takes when it is ready: three agents with 16 batches of 512 KiB each in hand (24), a fetch of a
+#: MiB of each of 15 partitions (15), and as much again to decode them, beside what its open ticks hold (some 20).
 MEMORY_MB = 100
 #: The 200 of the slow worker, what was in hand of leverage when it was held (some batches of 200), and what both market
 #: stages had to say yet. Without alignment it is 2,700 here, and grows with the length of history.
