@@ -83,6 +83,8 @@ def working(broker: str, group: str, cores: set[int], **environment: str) -> Ite
         SQUALL_APP_ID=group,
         SQUALL_WORKER__SESSION_TIMEOUT_S="6",
         SQUALL_WORKER__REBALANCE_TIMEOUT_S="6",
+        # All of the work is measured, however large the backlog.
+        SQUALL_WORKER__DEGRADE_LAG_S="0",
         **environment,
     )
     try:

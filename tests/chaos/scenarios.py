@@ -92,6 +92,8 @@ class Scenario:
                 "rebalance_timeout_s": 6.0,
                 "commit_interval_ms": 500,
                 "idempotent_producer": idempotent,
+                # The oracle computes everything, however long the workers were down.
+                "degrade_lag_s": 0.0,
             },
         }
 
