@@ -31,8 +31,9 @@ class Timing:
         A stage upstream that says nothing this long (its worker died and nobody took over) no longer holds it either.
     future_limit_s
         An event this far ahead of its topic partition is refused.
-    future_patience
-        After so many events in a row ahead of their topic partition it is time that has moved, not a wrong clock.
+    future_patience, future_patience_s
+        After so many events in a row ahead of their topic partition, so many seconds of event time apart, it is time
+        that has moved, not a wrong clock.
     """
 
     tick_ms: int = 100
@@ -41,6 +42,7 @@ class Timing:
     source_timeout_ms: int = 30_000
     future_limit_s: int = 3_600
     future_patience: int = 3
+    future_patience_s: int = 5
 
     def __post_init__(self) -> None:
         _require(
@@ -51,6 +53,7 @@ class Timing:
         _require(self.source_timeout_ms > 0, "timing.source_timeout_ms must be > 0", self.source_timeout_ms)
         _require(self.future_limit_s > 0, "timing.future_limit_s must be > 0", self.future_limit_s)
         _require(self.future_patience > 0, "timing.future_patience must be > 0", self.future_patience)
+        _require(self.future_patience_s >= 0, "timing.future_patience_s must be >= 0", self.future_patience_s)
 
     @property
     def tick_us(self) -> int:

@@ -40,12 +40,13 @@ class InputLedger:
         self._again_us = BEGINNING_US
 
     def state(self) -> list[int]:
-        """The newest time, and the offset below which it was seen."""
-        return [self.guard.newest_us, max(self.known_below, self._next_offset or 0)]
+        """What the guard knows, and the offset below which it has seen everything."""
+        return [*self.guard.state(), max(self.known_below, self._next_offset or 0)]
 
     def resume(self, state: list[int]) -> None:
         """Take up where `state()` was made; reading begins at the safe offset, so that open ticks are folded again."""
-        self.guard.newest_us, self.known_below = state
+        *guard, self.known_below = state
+        self.guard.restore(guard)
 
     def newest_us(self, events: Sequence[Event]) -> int:
         """How far the input has come with these events, the last ones read.

@@ -76,18 +76,20 @@ class Stage(Generic[TickState]):
             self.counters["duplicate"] += start
         if start == len(events):
             return []
-        refused, guard, tick_us = [], ledger.guard, self.tick_us
+        refused, guard, tick_us, known_below = [], ledger.guard, self.tick_us, ledger.known_below
         run_start, run_tick = start, -1
         for index in range(start, len(events)):
             timestamp = events[index].timestamp
-            if timestamp > guard.newest_us and not guard.accepts(timestamp):
+            # What is read again was judged before: nothing taken then was newer than what the guard knows.
+            if timestamp > guard.newest_us and (offsets[index] < known_below or not guard.accepts(timestamp)):
                 ahead_s = (timestamp - guard.newest_us) / 1e6
                 message = f"expected a timestamp near the newest of the topic, {guard.newest_us}"
                 message = f"{message}, found one {ahead_s:.0f} s ahead - at `$.timestamp`"
                 refused.append(Refusal(index, _REFUSED_FUTURE, message))
                 tick = -1
             else:
-                guard.ahead = 0
+                if guard.ahead and offsets[index] >= known_below:
+                    guard.ahead = 0
                 tick = timestamp // tick_us
             if tick != run_tick:
                 if run_tick >= 0:

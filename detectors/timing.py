@@ -175,8 +175,9 @@ class Watermark:
 class ClockGuard:
     """Refuses events of one input that are further ahead of it than a clock can be wrong by accident.
 
-    When `future_patience` events in a row are that far ahead, it is the input that has moved (a market reopened), and
-    they are taken again.
+    When `future_patience` events in a row, over `future_patience_s` seconds of their own time, are that far ahead, it is
+    the input that has moved (a market reopened), and they are taken again. One producer whose clock is wrong does not
+    get there while others' events come in between.
 
     Examples
     --------
@@ -185,22 +186,33 @@ class ClockGuard:
     (True, False, True)
     """
 
-    __slots__ = ("_limit_us", "_patience", "ahead", "newest_us")
+    __slots__ = ("_limit_us", "_patience", "_patience_us", "_since_us", "ahead", "newest_us")
 
     def __init__(self, timing: Timing) -> None:
         self._limit_us = timing.future_limit_s * 1_000_000
         self._patience = timing.future_patience
-        #: Events in a row that were too far ahead; one that is not ends the row.
+        self._patience_us = timing.future_patience_s * 1_000_000
+        #: Events in a row that were too far ahead (one that is not ends the row), and the earliest time among them.
         self.ahead = 0
+        self._since_us = 0
         self.newest_us = BEGINNING_US
 
     def accepts(self, timestamp: int) -> bool:
         """Whether an event of this time may pass; one that may moves the input's newest time."""
         if timestamp > self.newest_us:
             if timestamp - self.newest_us > self._limit_us and self.newest_us != BEGINNING_US:
+                self._since_us = min(self._since_us, timestamp) if self.ahead else timestamp
                 self.ahead += 1
-                if self.ahead < self._patience:
+                if self.ahead < self._patience or timestamp - self._since_us < self._patience_us:
                     return False
             self.newest_us = timestamp
         self.ahead = 0
         return True
+
+    def state(self) -> list[int]:
+        """The newest time, and the row of events ahead of it."""
+        return [self.newest_us, self.ahead, self._since_us]
+
+    def restore(self, state: list[int]) -> None:
+        """Take up where `state()` was made."""
+        self.newest_us, self.ahead, self._since_us = state

@@ -167,11 +167,11 @@ def _frames_grow_with_the_square(settings: Settings) -> Line | None:
 
 def _pauses_cost_events(settings: Settings) -> Line | None:
     timing = settings.core.timing
-    if timing.future_limit_s >= _USUAL_PAUSE_S or timing.future_patience == 1:
+    if timing.future_limit_s >= _USUAL_PAUSE_S or (timing.future_patience == 1 and not timing.future_patience_s):
         return None
     said = (
-        f"after a pause of more than {timing.future_limit_s} s in a partition, its next {timing.future_patience - 1} "
-        "events are refused as too far ahead"
+        f"after a pause of more than {timing.future_limit_s} s in a partition, its events are refused as too far ahead "
+        f"until {timing.future_patience} of them span {timing.future_patience_s} s"
     )
     return Line("WARN", "timing.future_limit_s", said, "set it to 3600, its default")
 

@@ -174,14 +174,28 @@ def test_the_guard_takes_whatever_is_not_far_ahead(timestamps: list[int]) -> Non
 
 @pytest.mark.parametrize("patience", [1, 2, 50])
 def test_after_its_patience_the_guard_follows_time_that_has_moved(patience: int) -> None:
-    guard = ClockGuard(Timing(future_limit_s=1, future_patience=patience))
+    guard = ClockGuard(Timing(future_limit_s=1, future_patience=patience, future_patience_s=0))
     assert guard.accepts(1_000_000)
     taken = [guard.accepts(100_000_000 + number) for number in range(patience + 3)]
     assert taken == [False] * (patience - 1) + [True] * 4
 
 
+def test_a_burst_of_a_clock_that_runs_ahead_does_not_move_time() -> None:
+    guard = ClockGuard(Timing(future_limit_s=1, future_patience=3, future_patience_s=5))
+    assert guard.accepts(1_000_000)
+    assert not any(guard.accepts(4_000_000_000 + number * 1_000) for number in range(1_000))
+    assert guard.accepts(2_000_000)
+    assert guard.newest_us == 2_000_000
+
+
+def test_time_has_moved_when_events_ahead_span_the_patience() -> None:
+    guard = ClockGuard(Timing(future_limit_s=1, future_patience=3, future_patience_s=5))
+    taken = [guard.accepts(second * 1_000_000) for second in (0, 100, 103, 104, 105, 101)]
+    assert taken == [True, False, False, False, True, True]
+
+
 def test_one_event_in_time_makes_the_guard_patient_again() -> None:
-    guard = ClockGuard(Timing(future_limit_s=1, future_patience=3))
+    guard = ClockGuard(Timing(future_limit_s=1, future_patience=3, future_patience_s=0))
     far = [guard.accepts(timestamp) for timestamp in (0, 10**9, 10**9, 1, 10**9, 10**9, 10**9)]
     assert far == [True, False, False, True, False, False, True]
 
