@@ -9,9 +9,12 @@ from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, cast
 
 import faust
+from faust.assignor.partition_assignor import PartitionAssignor
 from faust.types import TP
+from faust.types.assignor import PartitionAssignorT
 from faust.types.transports import TransportT
 from mode import Service
+from mode.utils.objects import cached_property
 from prometheus_client import CollectorRegistry
 
 from streams import agents
@@ -67,6 +70,14 @@ class SquallApp(faust.App):
 
     def _new_transport(self) -> TransportT:
         return BatchTransport(self.conf.broker_consumer, self)
+
+    @cached_property
+    def assignor(self) -> PartitionAssignorT:
+        """Faust's own assignor, which keeps partitions of the topics together, told that there is nothing to replicate.
+
+        Else each worker may keep so many partitions that one that joins gets none.
+        """
+        return cast("PartitionAssignorT", PartitionAssignor(self, replicas=0))
 
     def _new_producer_transport(self) -> TransportT:
         return BatchTransport(self.conf.broker_producer, self)

@@ -58,11 +58,6 @@ def market_partitions(group: Group) -> list[int]:
     return sorted(sum(tp.topic == "trades" for tp in owned) for owned in group.owned.values())
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="inherited (G13): the standby replica that keeps Faust's assignor lets every worker keep as many as "
-    "ceil(partitions / workers), so that one that joins may get nothing: four partitions on three workers are 2, 2, 0",
-)
 @pytest.mark.asyncio
 async def test_no_worker_is_without_work_while_there_are_partitions_enough() -> None:
     app = squall()
