@@ -113,6 +113,18 @@ def _dead_workers_signals_are_late(settings: Settings) -> Line | None:
     return Line("WARN", "timing.source_timeout_ms", said, f"set it to at least {away_s * 1_000:.0f}")
 
 
+def _every_failure_degrades(settings: Settings) -> Line | None:
+    worker = settings.worker
+    away_s = worker.session_timeout_s + worker.rebalance_timeout_s
+    if not 0.0 < worker.degrade_lag_s < away_s:
+        return None
+    said = (
+        f"heavy models are sampled from {worker.degrade_lag_s:g} s of lag on, but a killed worker's partitions may be "
+        f"away for {away_s:g} s (worker.session_timeout_s and rebalance_timeout_s): alerts after it may differ"
+    )
+    return Line("WARN", "worker.degrade_lag_s", said, f"set it to at least {away_s:g}, or to 0: never")
+
+
 def _time_closes_in_long_steps(settings: Settings) -> Line | None:
     poll_ms, idle_ms = settings.worker.poll_interval_ms, settings.core.timing.idle_ms
     if poll_ms * 4 <= idle_ms:
@@ -191,6 +203,7 @@ RULES: tuple[_Rule, ...] = (
     _few_alerts_hide_others,
     _living_stages_are_given_up,
     _dead_workers_signals_are_late,
+    _every_failure_degrades,
     _time_closes_in_long_steps,
     _silence_is_seen_late,
     _leaving_takes_too_long,

@@ -40,6 +40,7 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     ({"alerts": {"max_open": 1}}, "alerts.max_open", "WARN"),
     ({"timing": {"source_timeout_ms": 250}}, "timing.source_timeout_ms", "FAIL"),
     ({"timing": {"source_timeout_ms": 10_000}}, "timing.source_timeout_ms", "WARN"),
+    ({"worker": {"degrade_lag_s": 5.0}}, "worker.degrade_lag_s", "WARN"),
     ({"worker": {"poll_interval_ms": 500}}, "worker.poll_interval_ms", "WARN"),
     ({"worker": {"fetch_max_wait_ms": 1_500}}, "worker.fetch_max_wait_ms", "WARN"),
     ({"worker": {"fetch_max_wait_ms": 60_000}}, "worker.fetch_max_wait_ms", "FAIL"),
