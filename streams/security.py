@@ -1,16 +1,20 @@
 """How clients prove who they are to Kafka, and Kafka to them: TLS and SASL, the same for every client of ours."""
 
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from aiokafka.conn import create_conn
+from aiokafka.errors import KafkaError
 from faust.auth import SASLCredentials, SSLCredentials
 from pydantic import SecretStr
 
 from detectors.errors import ConfigError
 
 _SASL_ONLY = ("username", "password", "password_file")
+_CONNECT_TIMEOUT_MS = 5_000
 _TLS_ONLY = ("ca_file", "cert_file", "key_file")
 
 
@@ -114,6 +118,32 @@ def faust_credentials(security: SecuritySettings) -> SASLCredentials | SSLCreden
             mechanism=security.sasl_mechanism,
         )
     return SSLCredentials(context) if context is not None else None
+
+
+async def connection_fault(servers: Sequence[str], security: SecuritySettings) -> str:
+    """Tell why no connection comes about, as the first server says it; empty when one does.
+
+    aiokafka's clients only log it, and raise an error that names the addresses.
+
+    Parameters
+    ----------
+    servers
+        As `host:port`.
+    security
+        How to connect.
+    """
+    options = client_security(security)
+    faults = []
+    for server in servers:
+        host, _, port = server.rpartition(":")
+        try:
+            connection = await create_conn(host, int(port), request_timeout_ms=_CONNECT_TIMEOUT_MS, **options)
+        except (KafkaError, OSError, TimeoutError) as error:
+            faults.append(f"{server}: {str(error) or type(error).__name__}")
+        else:
+            connection.close()
+            return ""
+    return faults[0] if faults else ""
 
 
 def _password(security: SecuritySettings) -> str:

@@ -14,7 +14,7 @@ from aiokafka.partitioner import murmur2
 from detectors.errors import BrokerError, ConfigError
 from detectors.events import EVENT_TYPES, KEY_FIELD
 from detectors.results import ActivityFrame, Alert, SignalFrame
-from streams.security import NO_SECURITY, SecuritySettings, client_security
+from streams.security import NO_SECURITY, SecuritySettings, client_security, connection_fault
 
 _HOUR_MS = 3_600_000
 _DAY_MS = 24 * _HOUR_MS
@@ -272,8 +272,8 @@ async def ensure_topics(
             await _create(admin, missing, partitions, replication)
             _check_partitions(await _wait_for(admin, missing), partitions, broker)
     except (KafkaError, OSError) as error:
-        message = f"expected a Kafka broker at {broker}, found: {str(error) or type(error).__name__}"
-        raise BrokerError(message) from error
+        found = await connection_fault(bootstrap_servers(broker), security) or str(error) or type(error).__name__
+        raise BrokerError(f"expected a Kafka broker at {broker}, found: {found}") from error
     finally:
         await admin.close()
     return [topic.name for topic in missing]

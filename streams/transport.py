@@ -118,8 +118,10 @@ class BatchConsumer(driver.Consumer):
     async def force_commit(self, topics: object = None, start_new_transaction: bool = True) -> bool:
         """Commit what the application says is safe; Faust's acks have no say."""
         committer = _committer(self.app)
-        assignment = self.assignment()
-        offsets = {tp: offset for tp, offset in committer.committable().items() if tp in assignment}
+        committable = committer.committable()
+        # A consumer that never began to work has no assignment to be asked for.
+        assignment = self.assignment() if committable else frozenset()
+        offsets = {tp: offset for tp, offset in committable.items() if tp in assignment}
         if not offsets or not await self._commit(offsets):
             return False
         committer.on_committed(offsets)

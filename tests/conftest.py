@@ -7,7 +7,7 @@ import pytest
 from streams.broker import Broker, EmbeddedBroker
 from tests.kafka import KafkaCluster
 
-_BROKERS = {"broker", "own_broker"}
+_BROKERS = {"broker", "own_broker", "secured_kafka", "certified_kafka"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -42,6 +42,24 @@ def own_broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
     else:
         with EmbeddedBroker() as own:
             yield own
+
+
+@pytest.fixture(scope="session")
+def secured_kafka(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaCluster]:
+    """An Apache Kafka that takes only who logs in, over TLS."""
+    if not _wants_kafka(pytestconfig):
+        pytest.skip("the embedded broker knows no security; needs --kafka")
+    with KafkaCluster(tmp_path_factory.mktemp("kafka"), sasl=True, tls=True) as secured:
+        yield secured
+
+
+@pytest.fixture
+def certified_kafka(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaCluster]:
+    """An Apache Kafka that takes only who shows a certificate."""
+    if not _wants_kafka(pytestconfig):
+        pytest.skip("the embedded broker knows no security; needs --kafka")
+    with KafkaCluster(tmp_path_factory.mktemp("kafka"), tls=True) as certified:
+        yield certified
 
 
 def _wants_kafka(config: pytest.Config) -> bool:

@@ -18,6 +18,7 @@ from typing import Any, Self, TypeVar
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from streams.codecs import decode_signal_frame
+from streams.security import NO_SECURITY, SecuritySettings, client_security
 from streams.topics import bootstrap_servers
 from tests.streams.counting_worker import PARTITIONS
 
@@ -112,10 +113,16 @@ async def until(found: Callable[[], Awaitable[Found]], deadline_s: float) -> Fou
 
 
 @asynccontextmanager
-async def producing(broker: str, linger_ms: int = 2) -> AsyncIterator[AIOKafkaProducer]:
+async def producing(
+    broker: str, linger_ms: int = 2, security: SecuritySettings = NO_SECURITY
+) -> AsyncIterator[AIOKafkaProducer]:
     """A producer for the block."""
     producer = AIOKafkaProducer(
-        bootstrap_servers=bootstrap_servers(broker), acks="all", linger_ms=linger_ms, max_batch_size=65_536
+        bootstrap_servers=bootstrap_servers(broker),
+        acks="all",
+        linger_ms=linger_ms,
+        max_batch_size=65_536,
+        **client_security(security),
     )
     await producer.start()
     try:
@@ -143,10 +150,15 @@ class Log:
 
 
 @asynccontextmanager
-async def reading(broker: str, topic: str, partitions: int = 1) -> AsyncIterator[Log]:
+async def reading(
+    broker: str, topic: str, partitions: int = 1, security: SecuritySettings = NO_SECURITY
+) -> AsyncIterator[Log]:
     """A reader of a topic from its beginning."""
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap_servers(broker), auto_offset_reset="earliest", fetch_max_wait_ms=5
+        bootstrap_servers=bootstrap_servers(broker),
+        auto_offset_reset="earliest",
+        fetch_max_wait_ms=5,
+        **client_security(security),
     )
     await consumer.start()
     try:
@@ -159,10 +171,15 @@ async def reading(broker: str, topic: str, partitions: int = 1) -> AsyncIterator
 
 @asynccontextmanager
 async def watching_commits(
-    broker: str, group: str = "squall"
+    broker: str, group: str = "squall", security: SecuritySettings = NO_SECURITY
 ) -> AsyncIterator[Callable[..., Awaitable[dict[Any, int]]]]:
     """Asks what a group has committed."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers(broker), group_id=group, enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap_servers(broker),
+        group_id=group,
+        enable_auto_commit=False,
+        **client_security(security),
+    )
     await consumer.start()
 
     async def committed(topics: Sequence[str], partitions: int = PARTITIONS) -> dict[Any, int]:
