@@ -1,9 +1,12 @@
 """Levels of degradation: in order, after a while, and back with hysteresis."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from detectors.errors import ConfigError
 from streams.degradation import ONE_IN, Degradation
+from streams.worker_settings import WorkerSettings
 
 
 class Clocked:
@@ -53,6 +56,14 @@ def test_levels_are_left_one_at_a_time_below_half_of_where_they_begin() -> None:
 
 def test_a_limit_of_zero_never_degrades() -> None:
     assert Clocked(lag_limit_s=0.0).stay(100_000.0, seconds=100) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("degrade_lag_s", -1.0), ("degrade_lag_s", float("nan")), ("max_open_ticks", 1)]
+)
+def test_limits_that_cannot_be_are_refused(name: str, value: float) -> None:
+    with pytest.raises(ConfigError, match=f"worker.{name} must be >= "):
+        WorkerSettings(**{name: value})  # type: ignore[arg-type]
 
 
 @given(st.lists(st.tuples(st.floats(0.0, 200.0), st.floats(0.0, 20.0)), max_size=100))
