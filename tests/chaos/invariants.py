@@ -23,6 +23,8 @@ LAG_S, RECOVERY_S, STEADY_S = 1.0, 15.0, 2.0
 GROWTH, GROWTH_BYTES = 1.15, 8_000_000
 #: Younger workers still warm up.
 OLD_ENOUGH_S = 30.0
+#: The share of incidents that the detectors may miss without any fault.
+MOST_UNSEEN = 0.05
 _SHOWN = 3
 
 
@@ -40,11 +42,19 @@ def judge(facts: Facts) -> list[Verdict]:
 
 
 def every_incident_is_alerted(facts: Facts) -> Verdict:
-    """Every planted incident has an alert that fits it."""
-    found = match(facts.incidents, (decode_alert(record.value) for record in facts.outputs[ALERTS]))
-    missed = [one.incident.id for one in found if one.alert is None]
-    said = f"{len(found) - len(missed)} of {len(found)}" + (f"; missed {_some(missed)}" if missed else "")
-    return Verdict("every planted incident is alerted", not missed and bool(found), said)
+    """Every planted incident has an alert that fits it.
+
+    One that the oracle misses as well is named, and is the detectors' affair, as long as there are few of them.
+    """
+    missed = _missed(facts, (record.value for record in facts.outputs[ALERTS]))
+    unseen = _missed(facts, (value for _, value in facts.expected.outputs.get(ALERTS, [])))
+    lost = missed - unseen
+    said = f"{len(facts.incidents) - len(missed)} of {len(facts.incidents)}"
+    said += (f"; missed {_some(sorted(lost))}" if lost else "") + (
+        f"; missed without faults as well: {_some(sorted(unseen))}" if unseen else ""
+    )
+    holds = not lost and len(unseen) <= MOST_UNSEEN * len(facts.incidents) and bool(facts.incidents)
+    return Verdict("every planted incident is alerted", holds, said)
 
 
 def alerts_equal_the_oracles(facts: Facts) -> Verdict:
@@ -206,6 +216,10 @@ QUESTIONS: tuple[Callable[[Facts], Verdict], ...] = (
     lag_recovers,
 )
 _DECISIONS = (RATE_LIMITS, GUARDRAILS)
+
+
+def _missed(facts: Facts, alerts: Iterable[bytes]) -> set[str]:
+    return {one.incident.id for one in match(facts.incidents, map(decode_alert, alerts)) if one.alert is None}
 
 
 def _compare(

@@ -17,6 +17,8 @@ from tests.chaos.workers import Fleet
 _FIRST_GUEST = 100
 _DUTY_S = (0.2, 0.3)
 _TOO_SMALL_BYTES = 100
+_YOUNG_VICTIMS = 0.1
+_LOOK_EVERY_S = 0.1
 
 
 @dataclass(slots=True)
@@ -40,14 +42,17 @@ Nemesis = Callable[[Field, float], Awaitable[None]]
 
 
 async def kills(arena: Field, seconds: float, every_s: tuple[float, float] = (2.0, 6.0)) -> None:
-    """SIGKILL of a random worker every few seconds."""
+    """SIGKILL of a random worker every few seconds: of one that has worked already, but for some that just start."""
     end_s = time.monotonic() + seconds
     while time.monotonic() < end_s:
-        workers = arena.fleet.workers()
-        if workers:
-            victim = arena.chance.choice(workers)
-            arena.fleet.kill(victim)
-            arena.note(f"kill {victim.name}")
+        any_will_do = arena.chance.random() < _YOUNG_VICTIMS
+        victims = [life for life in arena.fleet.workers() if any_will_do or life.has_worked]
+        if not victims:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            continue
+        victim = arena.chance.choice(victims)
+        arena.fleet.kill(victim)
+        arena.note(f"kill {victim.name}")
         await asyncio.sleep(arena.chance.uniform(*every_s))
 
 

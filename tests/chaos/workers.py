@@ -41,6 +41,8 @@ class Life:
     #: Whether we ended it.
     ended_by_us: bool = False
     paused: bool = False
+    #: Whether it was seen to work on a partition.
+    has_worked: bool = False
 
     @property
     def running(self) -> bool:
@@ -182,6 +184,8 @@ class Fleet:
                 if sample.name == "squall_consumer_lag_records":
                     topic = sample.labels["topic"]
                     waiting[topic] = waiting.get(topic, 0.0) + sample.value
+                elif sample.name == "squall_assigned_partitions" and sample.value > 0:
+                    life.has_worked = True
                 elif sample.name == "squall_stage_outcomes_total" and sample.labels["outcome"] == "late":
                     late += sample.value
             life.late = max(life.late, late)
