@@ -103,6 +103,12 @@ class KafkaCluster:
         self._thread.submit(self._launch, node).result()
         self.wait_until_ready()
 
+    def start_missing(self) -> None:
+        """Start every node that does not run."""
+        for node in range(self.nodes):
+            if node not in self._processes:
+                self.start_node(node)
+
     def kill_node(self, node: int) -> None:
         """SIGKILL, and wait for the end."""
         process = self._processes.pop(node)
@@ -148,6 +154,10 @@ class KafkaCluster:
     def log_of(self, node: int) -> Path:
         """The log of a node, through all its starts."""
         return self._directory_of(node) / "log"
+
+    def data_of(self, node: int) -> Path:
+        """Where a node keeps its partitions, a directory each."""
+        return self._directory_of(node) / "data"
 
     def _directory_of(self, node: int) -> Path:
         return self.directory / f"node-{node}"
