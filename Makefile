@@ -1,6 +1,6 @@
 # Each target sets up .venv by itself; it needs make and Python 3.11 or newer with its venv module.
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types contracts bench trial fuzz chaos chaos-short clean
+.PHONY: help demo test test-kafka lint types contracts bench trial fuzz chaos chaos-short clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
@@ -22,6 +22,9 @@ demo: $(READY) ## Everything on this machine: broker, workers, a simulated excha
 test: $(READY) ## All tests, the fast ones first
 	$(BIN)/python -m pytest -q -m "not slow and not benchmark"
 	$(BIN)/python -m pytest -q -m "slow and not benchmark" || test $$? -eq 5 # 5: there are none
+
+test-kafka: $(READY) ## The tests that use a broker, on Apache Kafka; needs Java 17, openssl and, once, Maven
+	$(BIN)/python -m pytest -q --kafka -m "broker and not benchmark"
 
 lint: $(READY) ## Style and common faults
 	$(BIN)/ruff check .
