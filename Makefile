@@ -24,7 +24,7 @@ test: $(READY) ## All tests, the fast ones first
 	$(BIN)/python -m pytest -q -m "slow and not benchmark" || test $$? -eq 5 # 5: there are none
 
 test-kafka: $(READY) ## The tests that use a broker, on Apache Kafka; needs Java 17, openssl and, once, Maven
-	$(BIN)/python -m pytest -q --kafka -m "broker and not benchmark"
+	$(BIN)/python -m pytest -q --kafka -m "kafka and not benchmark"
 
 lint: $(READY) ## Style and common faults
 	$(BIN)/ruff check .

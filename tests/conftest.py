@@ -16,10 +16,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that get a broker of either kind: they are what `make test-kafka` runs."""
+    """Mark the tests whose broker can be Apache Kafka: they are what `make test-kafka` runs."""
     for item in items:
         if not _BROKERS.isdisjoint(getattr(item, "fixturenames", ())):
-            item.add_marker("broker")
+            item.add_marker("kafka")
 
 
 @pytest.fixture(scope="session")
