@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from detectors.events import Trade
-from streams.broker import EmbeddedBroker
+from streams.broker import Broker
 from streams.cli import app
 from streams.files import line_of
 from streams.settings import setting_names
@@ -90,18 +90,16 @@ def test_replay_of_a_broken_file_ends_with_1(tmp_path: Path) -> None:
     assert list(Path("out").iterdir()) == []
 
 
-@pytest.mark.broker
-def test_topics_then_produce_then_topics_again(recording: Path) -> None:
-    with EmbeddedBroker() as broker:
-        first = run("topics", "--broker", broker.url, "--partitions", "2")
-        assert (first.exit_code, first.output.count("created")) == (0, len(TOPICS))
-        sent = run("produce", str(recording), "--broker", broker.url, "--partitions", "2")
-        assert sent.exit_code == 0
-        assert "trades" in sent.output
-        assert "dead-letters" in sent.output
-        again = run("topics", "--broker", broker.url, "--partitions", "3")
-        assert again.exit_code == 1
-        assert "expected 3, found 2" in again.output
+def test_topics_then_produce_then_topics_again(recording: Path, own_broker: Broker) -> None:
+    first = run("topics", "--broker", own_broker.url, "--partitions", "2")
+    assert (first.exit_code, first.output.count("created")) == (0, len(TOPICS))
+    sent = run("produce", str(recording), "--broker", own_broker.url, "--partitions", "2")
+    assert sent.exit_code == 0
+    assert "trades" in sent.output
+    assert "dead-letters" in sent.output
+    again = run("topics", "--broker", own_broker.url, "--partitions", "3")
+    assert again.exit_code == 1
+    assert "expected 3, found 2" in again.output
 
 
 def test_asyncapi_needs_no_broker() -> None:

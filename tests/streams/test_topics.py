@@ -52,10 +52,10 @@ def test_a_broker_that_is_not_there_is_named() -> None:
         asyncio.run(ensure_topics("127.0.0.1:1", 1))
 
 
-@pytest.mark.parametrize("broker", ["", "host", "http://host:80", "host:", "host:0", "host:99999", "a:1,,b:2"])
-def test_an_address_of_another_form_is_refused(broker: str) -> None:
+@pytest.mark.parametrize("address", ["", "host", "http://host:80", "host:", "host:0", "host:99999", "a:1,,b:2"])
+def test_an_address_of_another_form_is_refused(address: str) -> None:
     with pytest.raises(ConfigError, match="expected host:port"):
-        bootstrap_servers(broker)
+        bootstrap_servers(address)
 
 
 def test_the_asyncapi_document_holds_every_topic_and_every_reference_it_makes() -> None:
