@@ -15,6 +15,8 @@ from tests.benchmarks.report import machine, show_figures, show_parts, summary, 
 _DENSE_PER_S, _SPARSE_PER_S = 100_000.0, 1_000.0
 _LATENCY_SHARE = 0.7
 _DEADLINE_S = 180.0
+#: None is due before the measurement has ended.
+_NO_CHECKPOINTS = {"SQUALL_WORKER__SNAPSHOT_INTERVAL_S": "100000"}
 
 
 class Size(NamedTuple):
@@ -34,7 +36,8 @@ QUICK = Size(120_000, 20_000, 5_000, 1, 0.0, 20_000)
 
 def alternate(items: Sequence[Item], size: Size, cores: Cores) -> dict[str, dict[str, float]]:
     """Floor, stock Faust and ours in turn, so that a noisy minute meets all of them."""
-    runs: dict[str, list[dict[str, float]]] = {"floor": [], "stock Faust": [], "squall": []}
+    names = ("floor", "stock Faust", "squall", "squall, no checkpoints")
+    runs: dict[str, list[dict[str, float]]] = {name: [] for name in names}
     events = len(items)
     for number in range(size.repetitions):
         with loaded_broker(items) as broker:
@@ -45,6 +48,9 @@ def alternate(items: Sequence[Item], size: Size, cores: Cores) -> dict[str, dict
             runs["stock Faust"].append(run(arguments, cores.measured, _DEADLINE_S))
         with loaded_broker(items) as broker:
             runs["squall"].append(ours.measure(broker, f"squall-{number}", events, cores.measured))
+        with loaded_broker(items) as broker:
+            never = ours.measure(broker, f"never-{number}", events, cores.measured, **_NO_CHECKPOINTS)
+            runs["squall, no checkpoints"].append(never)
     return {name: summary(found) for name, found in runs.items()}
 
 
@@ -59,6 +65,7 @@ def measure(size: Size) -> dict[str, Any]:
     about = machine()
     cores = split_cores()
     memory = run(["-m", "tests.benchmarks.memory", str(size.accounts)], cores.measured, _DEADLINE_S)
+    restored = run(["-m", "tests.benchmarks.restoring", str(size.accounts)], cores.measured, _DEADLINE_S)
     dense, sparse = simulate(size.dense_events, _DENSE_PER_S), simulate(size.sparse_events, _SPARSE_PER_S)
     gc.freeze()
     parts = {"core, dense": core_alone(dense, size), "core, sparse": core_alone(sparse, size)}
@@ -77,6 +84,7 @@ def measure(size: Size) -> dict[str, Any]:
         "bytes_per_account": round(max(memory["resident"], memory["allocated"])),
         "bytes_per_account_resident": round(memory["resident"]),
         "bytes_per_account_allocated": round(memory["allocated"]),
+        "restored": {name: round(value, 3) for name, value in restored.items()},
         "event_bytes": round(bytes_per_event(dense)),
         "density_per_s": {"dense": round(density_per_s(dense)), "sparse": round(density_per_s(sparse))},
         "parts": parts,
@@ -87,6 +95,7 @@ def measure(size: Size) -> dict[str, Any]:
 def rates(parts: dict[str, dict[str, float]]) -> dict[str, float]:
     """Events a second of each part, and how ours compares."""
     floor, stock, squall = (parts[name] for name in ("floor", "stock Faust", "squall"))
+    never = parts["squall, no checkpoints"]
     return {
         "floor_events_per_s": floor["events_per_s"],
         "stock_faust_events_per_s": stock["events_per_s"],
@@ -94,6 +103,7 @@ def rates(parts: dict[str, dict[str, float]]) -> dict[str, float]:
         "squall_events_per_s_sparse": parts["squall, sparse"]["events_per_s"],
         "core_events_per_s": parts["core, dense"]["events_per_s"],
         "core_events_per_s_sparse": parts["core, sparse"]["events_per_s"],
+        "checkpoint_share_of_cpu": round(squall["cpu_us_per_event"] / never["cpu_us_per_event"] - 1.0, 4),
         "ratio_to_stock_faust": round(squall["events_per_s"] / stock["events_per_s"], 2),
         "ratio_to_floor": round(squall["events_per_s"] / floor["events_per_s"], 2),
         "ratio_to_stock_faust_by_cpu": round(squall["events_per_cpu_s"] / stock["events_per_cpu_s"], 2),

@@ -5,16 +5,21 @@ import json
 import os
 import sys
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from detectors.account_stage import AccountStage
 from detectors.config import CoreSettings
 from detectors.results import Activity, ActivityFrame
+from streams.checkpoints import Record
+from streams.journal import Journal
 
 _ACCOUNTS_A_TICK = 1_000
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _FIRST_TICK = 17_000_000_000
 _TICK_US = 100_000
+_TICKS_A_CHECKPOINT = 50
 
 
 def resident_bytes() -> int:
@@ -22,9 +27,16 @@ def resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE_BYTES
 
 
-def fill(accounts: int) -> AccountStage:
-    """A stage that has seen each of so many accounts twice: some cancels, and a trade."""
-    stage = AccountStage(0, 1, CoreSettings())
+class Filled(NamedTuple):
+    """A stage with its journal."""
+
+    stage: AccountStage
+    journal: Journal
+
+
+def fill(accounts: int, send: Callable[[Record], object] = lambda _: None) -> Filled:
+    """A stage that has seen each of so many accounts twice (some cancels, and a trade), and sends its checkpoints."""
+    stage, journal = AccountStage(0, 1, CoreSettings()), Journal("account", 1, "first")
     offset = 0
     for seen in range(2):
         for begin in range(0, accounts, _ACCOUNTS_A_TICK):
@@ -36,8 +48,13 @@ def fill(accounts: int) -> AccountStage:
             stage.complete((tick + 1) * _TICK_US)
             stage.poll(offset)
             offset += 1
+            if offset % _TICKS_A_CHECKPOINT == 0:
+                for record in journal.write(stage, {}).records:
+                    send(record)
     stage.flush()
-    return stage
+    for record in journal.write(stage, {}).records:
+        send(record)
+    return Filled(stage, journal)
 
 
 def measure(accounts: int) -> dict[str, float]:
@@ -45,17 +62,18 @@ def measure(accounts: int) -> dict[str, float]:
     fill(1_000)
     gc.collect()
     before = resident_bytes()
-    stage = fill(accounts)
+    filled = fill(accounts)
     gc.collect()
     by_process = (resident_bytes() - before) / accounts
-    del stage
+    del filled
     gc.collect()
     tracemalloc.start()
-    stage = fill(accounts)
+    filled = fill(accounts)
     gc.collect()
     by_allocation = tracemalloc.get_traced_memory()[0] / accounts
     tracemalloc.stop()
-    return {"accounts": accounts, "resident": by_process, "allocated": by_allocation, "ticks": stage.counters["ticks"]}
+    ticks = filled.stage.counters["ticks"]
+    return {"accounts": accounts, "resident": by_process, "allocated": by_allocation, "ticks": ticks}
 
 
 if __name__ == "__main__":

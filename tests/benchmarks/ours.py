@@ -94,13 +94,13 @@ def working(broker: str, group: str, cores: set[int], **environment: str) -> Ite
         process.communicate()
 
 
-def measure(broker: str, group: str, events: int, cores: set[int]) -> dict[str, float]:
+def measure(broker: str, group: str, events: int, cores: set[int], **environment: str) -> dict[str, float]:
     """Work through a backlog of so many events, from the first taken to the last.
 
     What is left to do once the last event is taken (ticks that are open, frames between stages) is added to the time as
     the processor time it takes.
     """
-    with working(broker, group, cores) as worker:
+    with working(broker, group, cores, **environment) as worker:
         first = last = Look(0.0, 0.0, 0)
         while last.events < events:
             time.sleep(_LOOK_EVERY_S if first.events else 0.02)
