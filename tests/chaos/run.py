@@ -277,7 +277,7 @@ def _figures(facts: Facts, fleet: Fleet, seen: Seen) -> dict[str, Any]:
 def _recoveries(facts: Facts, phases: Sequence[tuple[str, float]]) -> list[tuple[str, float | None]]:
     """After each nemesis, the seconds until lag was low again; None: not before the next one was over."""
     behind = lags(facts)
-    ends = [end_s for _, end_s in phases[1:]] + [float("inf")]
+    ends = [*(end_s for _, end_s in phases), float("inf")][1:]
     found: list[tuple[str, float | None]] = []
     for (name, begin_s), end_s in zip(phases, ends, strict=True):
         after = [point for point in behind if begin_s <= point[0] < end_s]

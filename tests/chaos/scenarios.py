@@ -94,8 +94,6 @@ class Scenario:
                 "commit_interval_ms": 500,
                 "idempotent_producer": idempotent,
                 "degrade_lag_s": 0.0,
-                # The oracle computes everything, however long the workers were down.
-                "degrade_lag_s": 0.0,
             },
         }
 
