@@ -34,7 +34,7 @@ class Part(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Header(msgspec.Struct, frozen=True):
-    """What only the first record of a checkpoint says.
+    """What the first record of a checkpoint says; the others hold its cells.
 
     `chain` is itself and the older checkpoints that hold entities not written since, oldest first.
     """

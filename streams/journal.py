@@ -95,26 +95,24 @@ class Journal:
     def write(self, stage: StageState, offsets: Mapping[str, int]) -> Checkpoint:
         """Take a checkpoint of a stage whose outputs have all been handed over, to be read on from `offsets`."""
         self._number += 1
-        number = self._number
-        self._live[number] = 0
-        cells, gone = self._changed(stage)
-        cells += self._rewritten(stage, most=max(len(cells), _LEAST_REWRITTEN))
-        self._cells[number] = len(cells)
-        bodies = list(_cut(cells))
-        part = Part(number, self.writer, max(len(bodies), 1))
+        self._live[self._number] = 0
+        bodies = _Bodies()
+        gone = self._write_changed(stage, bodies)
+        self._rewrite_oldest(stage, bodies, most=max(bodies.cells, _LEAST_REWRITTEN))
+        self._cells[self._number] = bodies.cells
+        values = bodies.close()
+        part = Part(self._number, self.writer, 1 + len(values))
         self._drop_outdated()
         self._chain.append(part)
         header = Header(self.partitions, stage.tick_us, dict(offsets), tuple(self._chain), stage.head())
-        records: list[tuple[bytes, bytes | None]] = []
-        for index, body in enumerate(bodies or [()]):
-            first = index == 0
-            value = encode_body(Body(header if first else None, body, tuple(gone) if first else ()))
-            records.append((part.key(self.stage, index), value))
-        records += self._tombstones()
-        return Checkpoint(number, dict(offsets), records)
+        values.insert(0, encode_body(Body(header, (), tuple(gone))))
+        records: list[tuple[bytes, bytes | None]] = [
+            (part.key(self.stage, index), value) for index, value in enumerate(values)
+        ]
+        return Checkpoint(self._number, dict(offsets), [*records, *self._tombstones()])
 
-    def _changed(self, stage: StageState) -> tuple[list[Cell], list[tuple[str, Any]]]:
-        cells: list[Cell] = []
+    def _write_changed(self, stage: StageState, bodies: "_Bodies") -> list[tuple[str, Any]]:
+        """Write what has changed; gives what is gone."""
         gone: list[tuple[str, Any]] = []
         for kind, entities in stage.kept().items():
             changed, forgotten = entities.take_changes()
@@ -124,24 +122,24 @@ class Journal:
                 gone.append((kind, name))
             for name in changed:
                 self._outdate(written.get(name))
-                cells.append(self._cell(kind, name, entities, written))
-        return cells, gone
+                self._write_cell(kind, name, entities, bodies)
+        return gone
 
-    def _rewritten(self, stage: StageState, most: int) -> list[Cell]:
-        """Cells of the oldest checkpoint that nothing newer holds, when the chain should become shorter."""
-        found: list[Cell] = []
-        while self._chain and self._is_too_long() and len(found) < most:
+    def _rewrite_oldest(self, stage: StageState, bodies: "_Bodies", most: int) -> None:
+        """Write again what only the oldest checkpoint holds, at most so many, when the chain should become shorter."""
+        left = most
+        while self._chain and self._is_too_long() and left > 0:
             oldest = self._chain[0].number
             for kind, entities in stage.kept().items():
                 written = self._written.setdefault(kind, {})
                 names = [name for name, number in written.items() if number == oldest] if self._live[oldest] else []
-                for name in names[: most - len(found)]:
+                for name in names[:left]:
                     self._outdate(oldest)
-                    found.append(self._cell(kind, name, entities, written))
+                    self._write_cell(kind, name, entities, bodies)
+                left -= min(len(names), left)
             if self._live[oldest]:
                 break
             self._drop_outdated()
-        return found
 
     def _is_too_long(self) -> bool:
         live = sum(self._live.values())
@@ -149,10 +147,10 @@ class Journal:
             _MOST_CELLS_PER_ENTITY * live + _FREE_CELLS
         )
 
-    def _cell(self, kind: str, name: Any, entities: Entities[Any], written: dict[Any, int]) -> Cell:  # noqa: ANN401
-        written[name] = self._number
+    def _write_cell(self, kind: str, name: Any, entities: Entities[Any], bodies: "_Bodies") -> None:  # noqa: ANN401
+        self._written[kind][name] = self._number
         self._live[self._number] += 1
-        return Cell(kind, name, msgspec.Raw(encode_state(entities.state_of(name))))
+        bodies.add(Cell(kind, name, msgspec.Raw(encode_state(entities.state_of(name)))))
 
     def _outdate(self, number: int | None) -> None:
         if number is not None:
@@ -170,10 +168,27 @@ class Journal:
             yield self._retired.popleft()[1], None
 
 
-def _cut(cells: list[Cell]) -> Iterator[tuple[Cell, ...]]:
-    size, first = 0, 0
-    for index, cell in enumerate(cells):
-        size += len(cell.state)
-        if size >= _RECORD_BYTES or index == len(cells) - 1:
-            yield tuple(cells[first : index + 1])
-            size, first = 0, index + 1
+class _Bodies:
+    """Cells packed into records as they come: only bytes are kept of a large checkpoint."""
+
+    def __init__(self) -> None:
+        self.cells = 0
+        self._values: list[bytes] = []
+        self._open: list[Cell] = []
+        self._open_bytes = 0
+
+    def add(self, cell: Cell) -> None:
+        self.cells += 1
+        self._open.append(cell)
+        self._open_bytes += len(cell.state)
+        if self._open_bytes >= _RECORD_BYTES:
+            self._pack()
+
+    def close(self) -> list[bytes]:
+        if self._open:
+            self._pack()
+        return self._values
+
+    def _pack(self) -> None:
+        self._values.append(encode_body(Body(None, tuple(self._open), ())))
+        self._open, self._open_bytes = [], 0
