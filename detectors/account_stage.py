@@ -63,12 +63,12 @@ class AccountStage(Stage[AccountTick]):
         if not self.watermark.knows(frame.source):
             self.counters["unknown_source"] += 1
             return
-        last = self._last_tick.get(frame.source, -1)
+        last = self._last_tick.get(frame.source, self._taken_up_tick)
         for tick, evidence, rows in frame.ticks:
             if tick <= last:
                 self.counters["duplicate_frame_ticks"] += 1
             elif self._is_closed(tick):
-                self.counters["read_again" if offset < self._frames.known_below else "late"] += len(rows)
+                self.counters["late"] += len(rows)
             else:
                 state = self.open_tick(tick)
                 state.rows += rows

@@ -83,12 +83,12 @@ class CorrelationStage(Stage[CorrelationTick]):
         if not self.watermark.knows(frame.source):
             self.counters["unknown_source"] += 1
             return
-        last = self._last_tick.get(frame.source, -1)
+        last = self._last_tick.get(frame.source, self._taken_up_tick)
         for said in frame.ticks:
             if said.tick <= last:
                 self.counters["duplicate_frame_ticks"] += 1
             elif self._is_closed(said.tick):
-                self.counters["read_again" if offset < self._frames.known_below else "late"] += len(said.signals)
+                self.counters["late"] += len(said.signals)
             else:
                 state = self.open_tick(said.tick)
                 state.signals += said.signals

@@ -51,6 +51,8 @@ class Stage(Generic[TickState]):
         self._ledgers = {topic: InputLedger(topic, partition, settings.timing) for topic in topics}
         self._open: dict[int, TickState] = {}
         self._order: list[int] = []
+        #: The last tick that was closed before this stage took over.
+        self._taken_up_tick = -1
         self._said_us = BEGINNING_US
         self._said_at_us = -1
         self.one_in = 1
@@ -208,6 +210,7 @@ class Stage(Generic[TickState]):
             Where it is noted what begins afresh, since it was saved by other parameters.
         """
         self.closed_us = head["closed_us"]
+        self._taken_up_tick = self.closed_us // self.tick_us - 1
         self.watermark.resume(self.closed_us, head["newest_us"])
         for topic, ledger in self.ledgers().items():
             ledger.resume(head["read"][topic])

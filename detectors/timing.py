@@ -175,9 +175,9 @@ class Watermark:
 class ClockGuard:
     """Refuses events of one input that are further ahead of it than a clock can be wrong by accident.
 
-    When `future_patience` events in a row, over `future_patience_s` seconds of their own time, are that far ahead, it is
-    the input that has moved (a market reopened), and they are taken again. One producer whose clock is wrong does not
-    get there while others' events come in between.
+    When `future_patience` events in a row, over `future_patience_s` seconds of their own time, are that far ahead, it
+    is the input that has moved (a market reopened), and they are taken again. One producer whose clock is wrong does
+    not get there while others' events come in between.
 
     Examples
     --------

@@ -121,9 +121,14 @@ class EventIntake:
         """Decode, push, and find the bytes of what was refused."""
         decoded = self._decoder.decode(batch.values, batch.offsets)
         refusals = self._stage.push(self._topic, decoded.offsets, decoded.events, now_us)
-        if refusals:
-            return decoded.offsets, decoded.refused + locate_refusals(refusals, batch.values, batch.offsets, decoded)
-        return decoded.offsets, decoded.refused
+        if not refusals:
+            return decoded.offsets, decoded.refused
+        located = locate_refusals(refusals, batch.values, batch.offsets, decoded)
+        # A record that goes as a whole is one letter, whatever was refused of it before.
+        whole = {one.offset for one in located if one.element == WHOLE_RECORD}
+        gone = {refusal.element for refusal in refusals}
+        taken = [offset for index, offset in enumerate(decoded.offsets) if index not in gone]
+        return taken, [one for one in decoded.refused if one.offset not in whole] + located
 
     def rest(self, seen_us: int) -> None:
         """State it to the stage."""

@@ -32,7 +32,13 @@ class FaultyMarket(CountingMarket):
 
 def settings_for(broker: str, web_port: int) -> Settings:
     """Short time-outs, as the embedded broker wants."""
-    worker = {"session_timeout_s": 4.0, "rebalance_timeout_s": 4.0, "commit_interval_ms": 200, "snapshot_interval_s": 0.2, "web_port": web_port}
+    worker = {
+        "session_timeout_s": 4.0,
+        "rebalance_timeout_s": 4.0,
+        "commit_interval_ms": 200,
+        "snapshot_interval_s": 0.2,
+        "web_port": web_port,
+    }
     return Settings(broker=broker, partitions=PARTITIONS, worker=worker)
 
 

@@ -8,12 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
+from detectors.config import CoreSettings
 from detectors.errors import StateError
+from detectors.market_stage import MarketStage
 from detectors.results import Activity, ActivityFrame
 from detectors.timing import BEGINNING_US
 from streams.agents import account_station, frame_values, market_station
 from streams.batches import RecordBatch
-from streams.codecs import decode_activity_frame, encode_frame
+from streams.codecs import MOST_REFUSALS, WHOLE_RECORD, decode_activity_frame, encode_frame
 from streams.metrics import Metrics
 from streams.stations import Station
 from tests.streams.counting import CountingAccount, CountingMarket
@@ -34,6 +36,11 @@ def batch(values: Sequence[bytes | None], first: int = 0, topic: str = "trades")
 def make() -> tuple[CountingMarket, Station]:
     stage = CountingMarket(0, partitions=2)
     return stage, market_station(0, stage, Metrics.create(CollectorRegistry()), max_record_bytes=1_000)
+
+
+def make_real() -> tuple[MarketStage, Station]:
+    stage = MarketStage(0, 2, CoreSettings(), lambda _: 0)
+    return stage, market_station(0, stage, Metrics.create(CollectorRegistry()), max_record_bytes=1_000_000)
 
 
 @given(st.sets(st.integers(0, RECORDS - 1)), st.lists(st.tuples(st.integers(0, RECORDS), st.integers(1, 20))))
@@ -110,6 +117,16 @@ def test_what_the_stage_refuses_comes_back_with_its_bytes() -> None:
     future = trade(1, timestamp=4_000_000_000_000_001)
     result = station.take(batch([trade(0), future]), now_us=0)
     assert [(element.offset, element.reason, element.raw) for element in result.refused] == [(1, "future", future)]
+    assert result.events == 1
+
+
+def test_a_record_that_is_refused_as_a_whole_is_one_letter() -> None:
+    _, station = make_real()
+    now = json.loads(trade(0, timestamp=10**15))
+    wild = now | {"timestamp": 10**15 + 7_200_000_000}
+    frame = json.dumps([{}, *([now, wild, wild] * (MOST_REFUSALS // 2 + 1))]).encode()
+    result = station.take(batch([trade(0, timestamp=10**15), frame]), now_us=0)
+    assert [(element.offset, element.element) for element in result.refused] == [(1, WHOLE_RECORD)]
 
 
 def test_a_frame_that_cannot_be_read_is_refused_and_its_neighbours_are_taken() -> None:

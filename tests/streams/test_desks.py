@@ -1,0 +1,169 @@
+"""Desks killed at any moment, with any part of what they sent having arrived: nothing is lost or told twice."""
+
+import asyncio
+import itertools
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+import pytest
+from faust.types import TP
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
+
+from detectors.config import CoreSettings, Memory
+from detectors.errors import StateError
+from detectors.market_stage import MarketStage
+from streams.agents import MARKET_TOPICS, market_station
+from streams.backlog import Backlog
+from streams.batches import RecordBatch
+from streams.checkpoints import Record
+from streams.codecs import decode_activity_frame, decode_signal_frame
+from streams.desks import Keeping
+from streams.fetching import InputEnd
+from streams.metrics import Metrics
+from streams.rooms import Room
+from streams.stations import OutgoingRecord, Station
+from tests.helpers import Log, quick_settings, stressed_flow
+
+WITHOUT_SHRINKING = (Phase.explicit, Phase.reuse, Phase.generate)
+EVENTS = Log(stressed_flow(seed=3)[:1_500], 1)
+INPUTS = {
+    topic: [msgspec.json.encode({"type": kind} | msgspec.to_builtins(event)) for event in EVENTS.of(topic, 0)]
+    for topic, kind in (("trades", "trade"), ("cancels", "cancel"), ("books", "book_snapshot"))
+}
+
+
+class Broker:
+    """A broker in memory: what has arrived, per topic partition, and what is still on its way."""
+
+    def __init__(self) -> None:
+        self.arrived: dict[tuple[str, int], list[OutgoingRecord]] = {}
+        self.under_way: list[tuple[OutgoingRecord, asyncio.Future[None]]] = []
+        self.committed: dict[TP, int | None] = {TP(topic, 0): None for topic in MARKET_TOPICS}
+
+    async def send(self, record: OutgoingRecord) -> asyncio.Future[None]:
+        future = asyncio.get_running_loop().create_future()
+        self.under_way.append((record, future))
+        return future
+
+    def take(self, many: int, *, answer: bool) -> None:
+        """The first so many arrive; whoever sent them may die before he hears of it."""
+        for record, future in self.under_way[:many]:
+            self.arrived.setdefault((record.topic, record.partition or 0), []).append(record)
+            if answer:
+                future.set_result(None)
+        del self.under_way[:many]
+
+    async def snapshots(self, partition: int) -> list[Record]:
+        return [(record.key, record.value) for record in self.arrived.get(("snapshots", partition), [])]
+
+
+def new_room(broker: Broker, core: CoreSettings, writer: str, partitions: int = 1) -> Room:
+    metrics, clock_us = Metrics.create(CollectorRegistry()), itertools.count(0, 1_000_000)
+
+    def station(partition: int) -> Station:
+        stage = MarketStage(partition, 1, core, lambda _: 0)
+        return market_station(partition, stage, metrics, max_record_bytes=1_000_000)
+
+    return Room(
+        "market",
+        MARKET_TOPICS,
+        station,
+        make_backlog=lambda partition: Backlog(partition, MARKET_TOPICS, {}, 600),
+        send=broker.send,
+        input_end=lambda tp: InputEnd(None, None) if tp.topic in INPUTS else InputEnd(0, 0, next(clock_us)),
+        read_snapshots=broker.snapshots,
+        keeping=Keeping(partitions, 0.0, writer),
+        metrics=metrics,
+        app_id="test",
+    )
+
+
+def told(broker: Broker) -> Mapping[str, Sequence[Any]]:
+    """What the stages downstream take: each tick once, in order; they must not differ when they are told again."""
+    ticks: dict[str, dict[int, Any]] = {"account-activity": {}, "signals": {}}
+    decoders: dict[str, Any] = {"account-activity": decode_activity_frame, "signals": decode_signal_frame}
+    for topic, kept in ticks.items():
+        for record in broker.arrived.get((topic, 0), []):
+            for tick in decoders[topic](record.value).ticks:
+                number = tick[0] if topic == "account-activity" else tick.tick
+                value = (tick[1], sorted(map(repr, tick[2]))) if topic == "account-activity" else tick
+                assert kept.setdefault(number, value) == value
+    return {topic: [kept[number] for number in sorted(kept)] for topic, kept in ticks.items()}
+
+
+async def work(seed: int, kills: int) -> Broker:
+    """Read everything, in batches of any size; die so many times, with any part of what was sent having arrived."""
+    chance, broker = random.Random(seed), Broker()
+    room = new_room(broker, quick_settings(), "w0")
+    room.assign(broker.committed)
+    read = dict.fromkeys(INPUTS, 0)
+    while any(read[topic] < len(values) for topic, values in INPUTS.items()):
+        topic = chance.choice(list(INPUTS))
+        begin, end = read[topic], min(read[topic] + chance.randint(1, 60), len(INPUTS[topic]))
+        if begin < end:
+            values: list[bytes | None] = list(INPUTS[topic][begin:end])
+            await room.process(RecordBatch(topic, 0, begin, list(range(begin, end)), values))
+            read[topic] = end
+        await room.tick()
+        broker.take(chance.randint(0, len(broker.under_way)), answer=True)
+        if chance.random() < 0.3:
+            offsets = room.committable()
+            broker.committed |= offsets
+            room.on_committed(offsets)
+        if kills and chance.random() < 0.1:
+            kills -= 1
+            broker.take(chance.randint(0, len(broker.under_way)), answer=False)
+            broker.under_way.clear()
+            room = new_room(broker, quick_settings(), f"w{kills + 1}")
+            room.assign(broker.committed)
+            read = {topic: broker.committed[TP(topic, 0)] or 0 for topic in INPUTS}
+    await room.tick()
+    for _ in range(6):
+        broker.take(len(broker.under_way), answer=True)
+        await room.tick()
+    return broker
+
+
+@settings(max_examples=12, phases=WITHOUT_SHRINKING, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_a_desk_killed_at_any_moment_tells_what_one_that_was_not_tells(seed: int) -> None:
+    whole = told(asyncio.run(work(seed, kills=0)))
+    assert len(whole["account-activity"]) > 100
+    assert told(asyncio.run(work(seed, kills=8))) == whole
+
+
+@settings(max_examples=5, phases=WITHOUT_SHRINKING, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_what_is_committed_lies_in_a_checkpoint_that_has_arrived(seed: int) -> None:
+    broker = asyncio.run(work(seed, kills=3))
+    room = new_room(broker, quick_settings(), "last")
+    room.assign(broker.committed)
+    asyncio.run(room.tick())
+    assert any(broker.committed.values())
+    assert room.committable() == {} or all(
+        offset >= (broker.committed[tp] or 0) for tp, offset in room.committable().items()
+    )
+
+
+def test_state_of_another_number_of_partitions_is_refused_with_an_explanation() -> None:
+    broker = asyncio.run(work(1, kills=0))
+    room = new_room(broker, quick_settings(), "last", partitions=8)
+    room.assign(broker.committed)
+    with pytest.raises(StateError, match=r"expected state of 8 partitions .* found state of 1 in topic snapshots"):
+        asyncio.run(room.tick())
+
+
+def test_models_of_other_parameters_begin_afresh_and_that_is_counted(caplog: pytest.LogCaptureFixture) -> None:
+    broker = asyncio.run(work(1, kills=0))
+    room = new_room(broker, replace(quick_settings(), memory=Memory(half_life_s=60.0)), "last")
+    room.assign(broker.committed)
+    asyncio.run(room.tick())
+    said = "\n".join(record.message for record in caplog.records)
+    assert "cancel_burst of BTC-PERP begins afresh: cancel_burst state: expected half_life_s 60" in said
+    assert "thin_book of BTC-PERP begins afresh" in said
+    assert "lockstep" not in said
