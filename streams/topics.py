@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -53,6 +54,8 @@ class Topic:
         Kafka's `cleanup.policy`, and `retention.ms` where it deletes by age.
     payload
         The type of its values where it stands fast.
+    more
+        Further settings on the broker.
     """
 
     name: str
@@ -63,6 +66,7 @@ class Topic:
     cleanup: Literal["delete", "compact", "compact,delete"]
     retention_ms: int | None
     payload: type[msgspec.Struct] | None = None
+    more: Mapping[str, str] = field(default_factory=dict)
 
     def partitions(self, partitions: int) -> int:
         """How many partitions it has when co-partitioned topics have `partitions`."""
@@ -74,7 +78,7 @@ class Topic:
         kept = {} if self.retention_ms is None else {"retention.ms": str(self.retention_ms)}
         # Inputs keep the broker's own limit: a bad record as long as that must still fit among the dead letters.
         large = {} if self.role == "input" else {"max.message.bytes": str(LARGEST_RECORD_BYTES)}
-        return {"cleanup.policy": self.cleanup, **kept, **large}
+        return {"cleanup.policy": self.cleanup, **kept, **large, **self.more}
 
 
 #: Twice what a broker takes by default.
@@ -192,10 +196,17 @@ TOPICS: dict[str, Topic] = {
             name=SNAPSHOTS,
             what="State of the stages, with the input offsets inside.",
             role="internal",
-            key="stage and partition",
+            key="stage, checkpoint, writer and part",
             partitioned=True,
             cleanup="compact",
             retention_ms=None,
+            # All of it is read when a partition is taken over: Kafka cleans no segment that is still written to, and by
+            # default none that is not half outdated.
+            more={
+                "segment.bytes": str(16 * 1_048_576),
+                "min.cleanable.dirty.ratio": "0.1",
+                "delete.retention.ms": str(10 * 60_000),
+            },
         ),
     )
 }

@@ -8,10 +8,11 @@ import msgspec
 from detectors.account_stage import AccountStage
 from detectors.config import CoreSettings
 from detectors.correlation_stage import CorrelationStage
+from detectors.pipeline import source_names
 from streams.checkpoints import Log as Checkpoints
 from streams.checkpoints import Record, decode_state
 from streams.journal import Journal
-from tests.detectors.workers import Workers, source_names
+from tests.detectors.workers import Workers
 from tests.helpers import Log
 
 Place = tuple[str, int]
