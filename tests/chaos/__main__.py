@@ -42,7 +42,7 @@ def main(given: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, help="of the load, and of what nemeses choose")
     parser.add_argument("--broker", choices=("embedded", "kafka"), help="another broker than the run's own")
     parser.add_argument("--out", type=Path, default=Path("chaos.json"))
-    parser.add_argument("--keep", type=Path, help="a directory for the logs of brokers and workers")
+    parser.add_argument("--keep", type=Path, help="a directory for the logs of workers")
     arguments = parser.parse_args(given)
     scenarios = chosen(arguments)
     console = Console(width=None if sys.stdout.isatty() else 140)

@@ -28,7 +28,7 @@ from tests.chaos.lag import lags, steady_after
 from tests.chaos.nemeses import Field
 from tests.chaos.oracle import Expected, Oracle, Place
 from tests.chaos.scenarios import LEAD_IN_S, Scenario
-from tests.chaos.sent import faults_in_log, poison_count
+from tests.chaos.sent import SentLog, compare_with_plan
 from tests.chaos.watch import INPUTS, Seen, Watcher, places_of, read_to_end, reading
 from tests.chaos.workers import Fleet
 
@@ -65,7 +65,7 @@ async def play(scenario: Scenario, say: Callable[[str], None], keep: Path | None
     say
         Told how far it is.
     keep
-        Where logs and the journal stay; a directory that goes with the run unless given.
+        Where the logs of workers and the journal stay; a directory that goes with the run unless given.
 
     Raises
     ------
@@ -77,7 +77,8 @@ async def play(scenario: Scenario, say: Callable[[str], None], keep: Path | None
         directory.mkdir(parents=True, exist_ok=True)
         # What clients of the harness itself have to say about brokers that are away.
         logging.basicConfig(filename=directory / "harness.log", force=True)
-        with open_broker(scenario.broker, scenario.nodes, directory) as broker:
+        # A broker's data is never kept: the next run would find it.
+        with open_broker(scenario.broker, scenario.nodes, Path(temporary)) as broker:
             return await _Run(scenario, broker, directory, say).play()
 
 
@@ -89,6 +90,7 @@ class _Run:
         self._say = say
         #: The nemeses that were at work, with their end on the monotonic clock.
         self._phases: list[tuple[str, float]] = []
+        self._sent = SentLog(0, 0, 0)
         self._load = msgspec.structs.replace(scenario.load, wall_s=scenario.wall_s)
         self._file = directory / "squall.toml"
         self._file.write_text(_toml(scenario.settings(idempotent=broker.idempotent)))
@@ -113,6 +115,8 @@ class _Run:
             facts.memory = {life.name: life.memory for life in fleet.lives}
             verdicts = judge(facts)
             figures = _figures(facts, fleet, watcher.seen)
+            figures["repeated_by_feed"] = self._sent.repeated
+            figures["out_of_order_by_feed"] = self._sent.out_of_order
             figures["recovered_s"] = _recoveries(facts, self._phases)
             figures["seconds"] = round(time.monotonic() - began_s, 1)
             for life in fleet.fallen:
@@ -163,7 +167,8 @@ class _Run:
         """Work out what should have come, and wait until it has, or has had its time."""
         journal = read_journal(self._directory / "journal.ndjson")
         log = await self._records(INPUTS)
-        planned = await asyncio.to_thread(faults_in_log, self._load, log, exact=self._broker.idempotent)
+        sent = await asyncio.to_thread(compare_with_plan, self._load, log)
+        self._sent = sent
         expected = await asyncio.to_thread(_expect, self._settings, log, journal)
         self._say("waiting until it has come out")
         deadline_s = time.monotonic() + _SETTLE_TIMEOUT_S
@@ -178,7 +183,7 @@ class _Run:
         timing = self._settings.core.timing
         return Facts(
             incidents=self._load.incidents(),
-            poison=poison_count(planned),
+            poison=sent.poison,
             expected=expected,
             log=log,
             event_us=event_times(log, expected, self._settings.worker.max_record_bytes),
