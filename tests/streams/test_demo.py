@@ -87,6 +87,9 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Demo]]:
 def test_a_short_demo_takes_every_event_and_its_status_says_whether_all_was_found(
     start: Callable[..., Demo], tmp_path: Path
 ) -> None:
+    # How to log in to a broker of others; the demo's own asks for nothing.
+    security = '[security]\nprotocol = "SASL_SSL"\nusername = "squall"\npassword = "never used"\n'
+    (tmp_path / "squall.toml").write_text(security, encoding="utf-8")
     demo = start("--duration", "60", "--pace", "6000", "--record", "board.svg")
     status = demo.ended(100.0)
     said = demo.said()

@@ -2,15 +2,27 @@
 
 import asyncio
 import struct
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from streams.broker import Broker
 from streams.topics import DEAD_LETTERS, ensure_topics
 from tests.kafka import KafkaCluster
-from tests.streams.worker_bench import Worker, free_port, producing, reading, trade_value, until, watching_commits
+from tests.streams.worker_bench import (
+    ROOT,
+    Worker,
+    free_port,
+    producing,
+    reading,
+    trade_value,
+    until,
+    watching_commits,
+)
 
 PARTITIONS = 2
 #: Longer than any wait of the test: who waits for it fails.
@@ -72,6 +84,28 @@ def test_a_static_idempotent_worker_that_is_killed_has_its_partitions_back_at_on
     segment = kafka.data_of(0) / f"{DEAD_LETTERS}-0" / f"{0:020}.log"
     (producer_id,) = struct.unpack_from(">q", segment.read_bytes(), PRODUCER_ID_AT)
     assert producer_id >= 0
+
+
+def test_a_node_ends_with_the_process_that_started_it_even_when_paused(kafka: KafkaCluster, tmp_path: Path) -> None:
+    program = (
+        "import pathlib, sys, time\n"
+        "from tests.kafka import KafkaCluster\n"
+        "with KafkaCluster(pathlib.Path(sys.argv[1])) as kafka:\n"
+        "    kafka.pause_node(0)\n"
+        "    print(kafka.pid(0), flush=True)\n"
+        "    time.sleep(100)\n"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        node = Path(f"/proc/{int(parent.stdout.readline())}/cmdline")
+        assert b"kafka.Kafka" in node.read_bytes()
+        parent.kill()
+
+    deadline_s = time.monotonic() + 10.0
+    while node.exists():
+        assert time.monotonic() < deadline_s, "the node outlived its parent"
+        time.sleep(0.01)
 
 
 def test_a_node_that_is_killed_comes_back_with_its_records_at_its_old_address(kafka: KafkaCluster) -> None:
