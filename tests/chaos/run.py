@@ -120,7 +120,8 @@ class _Run:
             figures["recovered_s"] = _recoveries(facts, self._phases)
             figures["seconds"] = round(time.monotonic() - began_s, 1)
             for life in fleet.fallen:
-                arena.note(f"{life.name} ended by itself with status {life.process.returncode}")
+                fell_s = life.ended_s or time.monotonic()
+                arena.notes.append((fell_s, f"{life.name} ended by itself with status {life.process.returncode}"))
             notes = [(round(at_s - began_s, 2), what) for at_s, what in sorted(arena.notes)]
             behind = [(round(at_s - began_s, 1), round(lag_s, 2)) for at_s, lag_s in lags(facts)]
             return Outcome(self._scenario.name, self._scenario.broker, verdicts, figures, notes, behind)

@@ -1,6 +1,6 @@
 """What stands in the log of a run against what was planned to be sent, and which of its records are spoiled."""
 
-from collections import Counter
+from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -43,23 +43,23 @@ def compare_with_plan(load: Load, log: Mapping[Place, Sequence[bytes]]) -> SentL
 
 def _compare(place: Place, planned: Sequence[tuple[bytes, str]], log: Sequence[bytes]) -> SentLog:
     faults = dict(planned)
-    left = Counter(value for value, _ in planned)
-    # Where the plan holds the same bytes twice (duplicates), one place is as good as the other.
-    places: dict[bytes, int] = {value: number for number, (value, _) in reversed(list(enumerate(planned)))}
+    # The plan may hold the same bytes twice: the first in the log stands for the first in the plan.
+    left: dict[bytes, deque[int]] = {}
+    for number, (value, _) in enumerate(planned):
+        left.setdefault(value, deque()).append(number)
     poison = repeated = out_of_order = 0
     newest = -1
     for offset, value in enumerate(log):
         if value not in faults:
             raise RuntimeError(f"{place[0]}/{place[1]}: the record at offset {offset} was never planned")
         poison += faults[value] in _REFUSED
-        if left[value] == 0:
+        if not left[value]:
             repeated += 1
             continue
-        if left[value] == 1 and faults[value] == "" and places[value] < newest:
-            out_of_order += 1
-        left[value] -= 1
-        newest = max(newest, places[value])
-    lost = sum(left.values())
+        number = left[value].popleft()
+        out_of_order += number < newest
+        newest = max(newest, number)
+    lost = sum(map(len, left.values()))
     if lost:
         raise RuntimeError(f"{place[0]}/{place[1]}: {lost} of {len(planned)} records that were sent are not there")
     return SentLog(poison, repeated, out_of_order)

@@ -41,6 +41,7 @@ class Life:
     #: Whether we ended it.
     ended_by_us: bool = False
     paused: bool = False
+    ended_s: float | None = None
     #: Whether it was seen to work on a partition.
     has_worked: bool = False
 
@@ -220,6 +221,7 @@ class Fleet:
             await asyncio.sleep(_LOOK_EVERY_S)
             for number, life in list(self._places.items()):
                 if life is not None and not life.running:
+                    life.ended_s = time.monotonic()
                     self._places[number] = None
                     asyncio.get_running_loop().call_later(_RESTART_AFTER_S, self._replace, number)
 
