@@ -186,8 +186,7 @@ class SquallApp(faust.App):
         try:
             while not self.should_stop:
                 await asyncio.sleep(interval_s)
-                for room in self.rooms:
-                    await room.tick()
+                await asyncio.gather(*(room.tick() for room in self.rooms))
                 if self.joined and not self.rebalancing:
                     consumer = cast("BatchConsumer", self.consumer)
                     consumer.hold(self.pressure.held(consumer.assignment))

@@ -157,12 +157,14 @@ class Room:
 
     async def tick(self) -> None:
         """Let every station close what time alone closes."""
-        for desk in list(self._desks.values()):
-            async with desk.lock:
-                if await self._is_ready(desk):
-                    await self._step(desk, [])
-                    desk.backlog.align(desk.station.stage)
+        await asyncio.gather(*(self._tick(desk) for desk in self._desks.values()))
         self.ticked_s = time.monotonic()
+
+    async def _tick(self, desk: Desk) -> None:
+        async with desk.lock:
+            if await self._is_ready(desk):
+                await self._step(desk, [])
+                desk.backlog.align(desk.station.stage)
 
     async def settle(self, timeout_s: float) -> None:
         """Take nothing more, finish what is under way, store what is known, or stop when time is up."""
@@ -232,7 +234,7 @@ class Room:
         await desk.step(outgoing)
 
     async def _is_ready(self, desk: Desk) -> bool:
-        """Whether a station may work: the room is open, and it knows what its predecessor knew."""
+        """Whether a station may work: it is still ours, the room is open, and it knows what its predecessor knew."""
         if self._open and not desk.is_ready:
             began_s = time.monotonic()
             partition = desk.station.partition
@@ -244,7 +246,7 @@ class Room:
             self._metrics.restore_seconds.labels(self.name).observe(time.monotonic() - began_s)
             # One after another: restoring many partitions is progress, not a standstill.
             self.ticked_s = time.monotonic()
-        return self._open
+        return self._open and self._desks.get(desk.station.partition) is desk
 
     def _count(self, topic: str, records: int, events: int, refused: list[RefusedElement]) -> None:
         self._metrics.records.labels(topic).inc(records)
