@@ -33,10 +33,11 @@ class Entities(Generic[T]):
     >>> for turn, name in enumerate(["a", "b", "a", "c"]):
     ...     _ = levels.touch(name) or levels.add(name, [turn])
     >>> list(levels), counters["evicted"], levels.take_changes()
-    (['a', 'c'], 1, (['a', 'c'], ['b']))
+    (['a', 'c'], 1, (['a', 'c'], []))
     >>> _ = levels.touch("a")
+    >>> levels.remove("c")
     >>> levels.take_changes(), levels.state_of("a"), levels.state_of("b")
-    ((['a'], []), [0], None)
+    ((['a'], ['c']), [0], None)
     """
 
     __slots__ = ("_changed", "_counters", "_entities", "_evicted", "_gone", "_load", "_most", "_save", "_turn")
@@ -58,8 +59,8 @@ class Entities(Generic[T]):
         self._counters = counters
         self._evicted = evicted
         self._entities: dict[Any, T] = {}
-        # Dicts, not sets: their order is that of what happened.
-        self._changed: dict[Any, None] = {}
+        # None until changes are first asked for: nobody may ever do so. Dicts, not sets: their order is that of events.
+        self._changed: dict[Any, None] | None = None
         self._gone: dict[Any, None] = {}
 
     def __len__(self) -> int:
@@ -85,12 +86,14 @@ class Entities(Generic[T]):
         if found is not None:
             # Put back at the end: the order of the dict is the order of forgetting.
             self._entities[name] = found
-            self._changed[name] = None
+            if self._changed is not None:
+                self._changed[name] = None
         return found
 
     def change(self, name: Name) -> T:
         """Take an entity up to change it, without touching it: it stays as old as it is; KeyError when not known."""
-        self._changed[name] = None
+        if self._changed is not None:
+            self._changed[name] = None
         return self._entities[name]
 
     def add(self, name: Name, entity: T) -> T:
@@ -100,19 +103,21 @@ class Entities(Generic[T]):
             if self._counters is not None:
                 self._counters[self._evicted] += 1
         self._entities[name] = entity
-        self._changed[name] = None
-        self._gone.pop(name, None)
+        if self._changed is not None:
+            self._changed[name] = None
+            self._gone.pop(name, None)
         return entity
 
     def remove(self, name: Name) -> None:
         """Forget an entity."""
         del self._entities[name]
-        self._changed.pop(name, None)
-        self._gone[name] = None
+        if self._changed is not None:
+            self._changed.pop(name, None)
+            self._gone[name] = None
 
     def take_changes(self) -> tuple[list[Any], list[Any]]:
-        """Which were added or touched, and which forgotten, since this was last asked."""
-        changed, gone = list(self._changed), list(self._gone)
+        """Which were added or touched, and which forgotten, since this was last asked; at first, all there are."""
+        changed, gone = list(self._entities if self._changed is None else self._changed), list(self._gone)
         self._changed, self._gone = {}, {}
         return changed, gone
 

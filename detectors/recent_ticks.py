@@ -22,8 +22,8 @@ class RecentTicks(Generic[Rows]):
     >>> recent.add(3, {"a": 1})
     >>> recent.add(12, {"b": 2})
     >>> recent.add(13, {})
-    >>> list(recent.items()), recent.ticks.take_changes()
-    ([(12, {'b': 2})], ([12], [3]))
+    >>> list(recent.items())
+    [(12, {'b': 2})]
     """
 
     __slots__ = ("_length", "ticks")
