@@ -120,7 +120,10 @@ SHORT: tuple[Scenario, ...] = (
 _OFTEN = partial(kills, every_s=(1.5, 4.5))
 
 LONG: tuple[Scenario, ...] = (
-    Scenario("long-kills", (Phase("SIGKILL", _OFTEN, 480.0),), _POISONED, "kafka", static_members=True),
+    # In bursts: while workers are killed every few seconds a backlog grows, and it is to be seen that they catch up.
+    Scenario(
+        "long-kills", (Phase("SIGKILL", _OFTEN, 30.0, rest_s=12.0),) * 15, _POISONED, "kafka", static_members=True
+    ),
     # Without stable names a group waits for each dead member until its session ends: hardly anything is done meanwhile.
     Scenario("long-kills-embedded", (Phase("SIGKILL", _OFTEN, 20.0, rest_s=14.0),) * 8, _WILD),
     Scenario(
