@@ -2,12 +2,17 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import Any, Generic, TypeVar
+
+from detectors.errors import MISSHAPEN
 
 T = TypeVar("T")
 
 #: What msgpack carries as a key: a symbol, an account, a tick, or several of them.
 Name = str | int | tuple[str, ...]
+#: At the cap, this part of all is forgotten at once.
+_FORGOTTEN_AT_ONCE = 100
 
 
 class Entities(Generic[T]):
@@ -16,7 +21,8 @@ class Entities(Generic[T]):
     Parameters
     ----------
     most
-        Entities remembered; the one touched longest ago is forgotten for a new one. None: as many as are added.
+        Entities remembered; at that number a hundredth of them, those touched longest ago, are forgotten for a new one.
+        None: as many as are added.
     save, load
         An entity as plain values, and back. `load` also takes the list to which it adds what could not be taken up.
     turn
@@ -99,9 +105,7 @@ class Entities(Generic[T]):
     def add(self, name: Name, entity: T) -> T:
         """Remember a new entity."""
         if self._most is not None and len(self._entities) >= self._most:
-            self.remove(next(iter(self._entities)))
-            if self._counters is not None:
-                self._counters[self._evicted] += 1
+            self._forget(max(self._most // _FORGOTTEN_AT_ONCE, 1))
         self._entities[name] = entity
         if self._changed is not None:
             self._changed[name] = None
@@ -115,6 +119,13 @@ class Entities(Generic[T]):
             self._changed.pop(name, None)
             self._gone[name] = None
 
+    def _forget(self, many: int) -> None:
+        """Forget the longest silent; some at once, since finding the first of a dict takes long after many moves."""
+        for name in list(islice(self._entities, many)):
+            self.remove(name)
+            if self._counters is not None:
+                self._counters[self._evicted] += 1
+
     def take_changes(self) -> tuple[list[Any], list[Any]]:
         """Which were added or touched, and which forgotten, since this was last asked; at first, all there are."""
         changed, gone = list(self._entities if self._changed is None else self._changed), list(self._gone)
@@ -127,10 +138,18 @@ class Entities(Generic[T]):
         return None if entity is None else self._save(entity)
 
     def restore(self, states: Iterable[tuple[Any, Any]], notes: list[str]) -> None:
-        """Take up what `state_of` gave for every name, in place of what is there."""
-        loaded = sorted(((name, self._load(name, state, notes)) for name, state in states), key=lambda one: one[0])
+        """Take up what `state_of` gave for every name, in place of what is there; what cannot be is forgotten."""
+        self._entities, self._changed, self._gone = {}, {}, {}
+        loaded: list[tuple[Any, T]] = []
+        for name, state in states:
+            try:
+                loaded.append((name, self._load(name, state, notes)))
+            except MISSHAPEN as error:
+                self._gone[name] = None
+                notes.append(f"{name} is forgotten: {type(error).__name__}: {error}")
+        loaded.sort(key=lambda one: one[0])
         loaded.sort(key=lambda one: self._turn(one[1]))
-        self._entities = {}
         for name, entity in loaded:
             self.add(name, entity)
-        self._changed, self._gone = {}, {}
+        # Saved as they are; those above the cap are gone.
+        self._changed = {}

@@ -30,3 +30,7 @@ class StateError(SquallError):
 
 class BrokerError(SquallError):
     """The broker cannot be reached, or its topics are not as expected."""
+
+
+#: What saved state of another shape than expected does to the code that takes it up.
+MISSHAPEN = (StateError, KeyError, IndexError, TypeError, ValueError, AttributeError)

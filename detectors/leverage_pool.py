@@ -16,6 +16,7 @@ from detectors.windows import SlidingCounts
 
 _SECONDS = (1, 10, 60)
 _MOST_ACCOUNTS = 20
+_LARGEST_SUM = 2**62
 
 
 class _SymbolLeverage:
@@ -102,8 +103,8 @@ class LeveragePool:
             window.add(tick, {symbol: [raises, micro]})
         state.accounts.add(tick, {account: [1] for move in moves for account in move.accounts})
         state.evidence.add(tick, evidence)
-        state.notional_cents += sum(move.notional_cents for move in moves)
-        state.near_cents += sum(move.near_cents for move in moves)
+        state.notional_cents = _bounded(state.notional_cents + sum(move.notional_cents for move in moves))
+        state.near_cents = _bounded(state.near_cents + sum(move.near_cents for move in moves))
         time_s = (tick + 1) * self._tick_us / 1e6
         x = self._features(symbol, state, raises, micro, time_s)
         verdict = self._scorer.step(state.detector, x, time_s)
@@ -151,3 +152,8 @@ class LeveragePool:
         if state.notional_cents > 0:
             x["near_share"] = min(max(state.near_cents / state.notional_cents, 0.0), 1.0)
         return x
+
+
+def _bounded(cents: int) -> int:
+    """A sum that msgpack can carry, whatever was added up."""
+    return min(max(cents, -_LARGEST_SUM), _LARGEST_SUM)

@@ -9,6 +9,7 @@ from detectors.base import State
 from detectors.config import CoreSettings
 from detectors.entities import Entities
 from detectors.events import LeverageChange
+from detectors.features.market import LARGEST_CENTS
 from detectors.ledger import EvidenceWindow
 from detectors.leverage_jump import LeverageJump
 from detectors.results import LeverageMove, Signal
@@ -131,7 +132,7 @@ class LeverageWatch:
         standing.turn = self._turn
         before = change.prev_leverage or standing.leverage
         log_change = math.log(change.leverage / before) if before > 0.0 else 0.0
-        notional_cents = int(abs(change.position) * (change.entry_price or 0.0) * 100.0)
+        notional_cents = min(int(abs(change.position) * (change.entry_price or 0.0) * 100.0), LARGEST_CENTS)
         distance = 1.0 / change.leverage - self._market.maintenance_margin
         near_cents = notional_cents if distance <= self._market.near_liquidation else 0
         move.changes += 1

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 from detectors.base import Detector
-from detectors.errors import StateError
+from detectors.errors import MISSHAPEN, StateError
 from detectors.scorer import Scorer
 
 #: Raised when what a stage saves, or what it means, changes: state of another version is not taken up.
@@ -20,8 +20,6 @@ class Restorable(Protocol):
 
 
 Model = TypeVar("Model", bound=Restorable)
-#: What state of another shape than expected does to the code that reads it.
-_MISSHAPEN = (StateError, KeyError, IndexError, TypeError, ValueError, AttributeError)
 
 
 def revived(make: Callable[[], Model], state: object, part: str, notes: list[str]) -> Model:
@@ -50,7 +48,7 @@ def revived(make: Callable[[], Model], state: object, part: str, notes: list[str
     model = make()
     try:
         model.restore(state)
-    except _MISSHAPEN as error:
+    except MISSHAPEN as error:
         why = str(error) if isinstance(error, StateError) else f"{type(error).__name__}: {error}"
         notes.append(f"{part} begins afresh: {why}")
         return make()

@@ -107,7 +107,9 @@ class SymbolWatch:
         """Look for accounts in step, at the end of a second in which there were cancels."""
         self.turn = 2 * tick + 1
         time_s = (tick + 1) * self._tick_us / 1e6
-        x: Features = {account: float(count) for account, count in self._second.items()}
+        self._expire(tick)
+        # In the order of names, whichever came first.
+        x: Features = {account: float(count) for account, count in sorted(self._second.items())}
         x["time_s"] = float((tick + 1) * self._tick_us // 1_000_000 - 1)
         self._second = {}
         if not self._lockstep.due:
@@ -149,11 +151,14 @@ class SymbolWatch:
         total[FILLS] = trades
         self._one.add(tick, {self.symbol: total})
         self._ten.add(tick, {self.symbol: total})
+        self._expire(tick)
+        self._accounts.append((tick, accounts))
+        return total
+
+    def _expire(self, tick: int) -> None:
         kept = self._accounts
         while kept and kept[0][0] <= tick - self._ten.length:
             kept.popleft()
-        kept.append((tick, accounts))
-        return total
 
     def _mark(self, accounts: AccountCounts) -> None:
         """Note who cancelled in this second."""

@@ -150,8 +150,12 @@ class SquallApp(faust.App):
 
     async def settle(self) -> None:
         """See `Committer`."""
-        timeout_s = 0.0 if self.failure is not None else self.settings.worker.settle_timeout_s
-        await asyncio.gather(*(room.settle(timeout_s) for room in self.rooms))
+        if self.failure is not None:
+            # Nothing of what is in hand may be stored: its successor reads it again.
+            for room in self.rooms:
+                room.close()
+            return
+        await asyncio.gather(*(room.settle(self.settings.worker.settle_timeout_s) for room in self.rooms))
 
     async def send(self, record: OutgoingRecord) -> Acknowledgement:  # type: ignore[override]
         """Give a record to the producer; the answer comes later."""

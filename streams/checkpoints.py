@@ -12,11 +12,13 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from detectors.errors import StateError
 from detectors.revival import STATE_VERSION
 
-#: First byte of every value: a reader of another version takes nothing for what it is not.
+#: First byte of every value: a reader of another version takes nothing for what it is not. The second says whether the
+#: next record goes on with the same body: brokers take records of 1 MiB unless told otherwise.
 _VERSION = bytes([STATE_VERSION])
+_MORE, _LAST = b"\x01", b"\x00"
+_PIECE_BYTES = 524_288
 
 Record = tuple[bytes | None, bytes | None]
 
@@ -55,7 +57,7 @@ class Cell(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Body(msgspec.Struct, frozen=True, array_like=True):
-    """One record of a checkpoint."""
+    """A part of a checkpoint: one record, or several where it is long."""
 
     header: Header | None
     cells: tuple[Cell, ...]
@@ -65,12 +67,13 @@ class Body(msgspec.Struct, frozen=True, array_like=True):
 class Found(NamedTuple):
     """A checkpoint with its chain merged: state -> where to go on from.
 
-    `cells` has, by kind and name, the entity's state and the number of the checkpoint that it stands in; `leftover` are
-    keys that nobody needs any more.
+    `cells` has, by kind and name, the entity's state and the number of the checkpoint that it stands in; `written` how
+    many cells each checkpoint holds, outdated ones too; `leftover` are keys that nobody needs any more.
     """
 
     header: Header
     cells: dict[str, dict[Any, tuple[int, msgspec.Raw]]]
+    written: dict[int, int]
     leftover: tuple[bytes, ...]
 
 
@@ -79,9 +82,11 @@ _decode = msgspec.msgpack.Decoder(Body).decode
 _decode_any = msgspec.msgpack.Decoder().decode
 
 
-def encode_body(body: Body) -> bytes:
-    """Bytes of one record."""
-    return _VERSION + _encode(body)
+def encode_body(body: Body) -> list[bytes]:
+    """Values of the records that a body is."""
+    value = _encode(body)
+    pieces = [value[begin : begin + _PIECE_BYTES] for begin in range(0, len(value), _PIECE_BYTES)]
+    return [_VERSION + (_LAST if piece is pieces[-1] else _MORE) + piece for piece in pieces]
 
 
 def encode_state(state: object) -> bytes:
@@ -109,21 +114,23 @@ class Log:
     stage
         Name of the stage.
 
-    Raises
-    ------
-    StateError
-        A key is not one of ours.
+    Notes
+    -----
+        Where it is noted that a key is not one of ours.
     """
 
-    def __init__(self, records: Iterable[Record], stage: str) -> None:
+    def __init__(self, records: Iterable[Record], stage: str, notes: list[str]) -> None:
         self.stage = stage
+        self._notes = notes
         self._values: dict[tuple[int, str, int], bytes] = {}
         prefix = f"{stage}/".encode()
         for key, value in records:
             if key is None or not key.startswith(prefix):
                 continue
             place = _place(key)
-            if value is None:
+            if place is None:
+                notes.append(f"snapshots: expected a key like `{stage}/12/ab12cd34/0`, found {key!r}")
+            elif value is None:
                 self._values.pop(place, None)
             else:
                 self._values[place] = value
@@ -133,69 +140,78 @@ class Log:
         """The highest number of a checkpoint, complete or not; 0 without any."""
         return max((number for number, _, _ in self._values), default=0)
 
-    def find(self, committed: Mapping[str, int | None], notes: list[str]) -> Found | None:
+    def find(self, committed: Mapping[str, int | None]) -> Found | None:
         """The newest complete checkpoint that reaches as far as what is committed; None: there is nothing to take up.
 
         Parameters
         ----------
         committed
             Input topic -> committed offset: what lies below has been processed.
-        notes
-            Where it is noted why a checkpoint was passed over.
         """
         for number, writer in sorted({place[:2] for place in self._values}, reverse=True):
-            header = self._header(number, writer, notes)
+            first = self._bodies(Part(number, writer, 1))
+            header = first[0].header if first else None
             if header is None:
                 continue
             behind = [topic for topic, offset in committed.items() if (offset or 0) > header.offsets.get(topic, 0)]
             if behind:
                 name, found = f"checkpoint {self.stage}/{number}", f"that of {', '.join(sorted(behind))} beyond its end"
-                notes.append(f"{name}: expected to reach the committed offsets, found {found}")
+                self._notes.append(f"{name}: expected to reach the committed offsets, found {found}")
                 continue
-            return self._merged(header)
+            merged = self._merged(header)
+            if merged is not None:
+                return merged
         return None
 
-    def _header(self, number: int, writer: str, notes: list[str]) -> Header | None:
-        """The header of a checkpoint that is there with all of its chain."""
-        body = self._body(number, writer, 0, notes)
-        if body is None or body.header is None:
-            return None
-        for part in body.header.chain:
-            if any(self._body(part.number, part.writer, index, notes) is None for index in range(part.records)):
+    def _bodies(self, part: Part) -> list[Body] | None:
+        """The bodies in the first records of a checkpoint; None when one is missing, or cannot be read."""
+        bodies: list[Body] = []
+        pieces: list[bytes] = []
+        index = 0
+        while index < part.records or pieces:
+            value = self._values.get((part.number, part.writer, index))
+            if value is None:
                 return None
-        return body.header
-
-    def _body(self, number: int, writer: str, index: int, notes: list[str]) -> Body | None:
-        value = self._values.get((number, writer, index))
-        if value is None:
+            found = f"version {value[0]}" if value else "nothing"
+            if value[:1] == _VERSION:
+                pieces.append(value[2:])
+                index += 1
+                if value[1:2] == _MORE:
+                    continue
+                try:
+                    bodies.append(_decode(b"".join(pieces)))
+                    pieces = []
+                    continue
+                except msgspec.DecodeError as error:
+                    found = f"other bytes ({error})"
+            name = f"checkpoint {self.stage}/{part.number}"
+            self._notes.append(f"{name}: expected state of version {STATE_VERSION}, found {found}")
             return None
-        found = f"version {value[0]}" if value else "nothing"
-        if value[:1] == _VERSION:
-            try:
-                return _decode(value[1:])
-            except msgspec.DecodeError as error:
-                found = f"other bytes ({error})"
-        notes.append(f"checkpoint {self.stage}/{number}: expected state of version {STATE_VERSION}, found {found}")
-        return None
+        return bodies
 
-    def _merged(self, header: Header) -> Found:
+    def _merged(self, header: Header) -> Found | None:
+        """A checkpoint with all of its chain; None when some of it is missing."""
         cells: dict[str, dict[Any, tuple[int, msgspec.Raw]]] = {}
+        written: dict[int, int] = {}
         for part in header.chain:
-            for index in range(part.records):
-                body = _decode(self._values[part.number, part.writer, index][1:])
+            bodies = self._bodies(part)
+            if bodies is None:
+                return None
+            written[part.number] = sum(len(body.cells) for body in bodies)
+            for body in bodies:
                 for kind, name in body.gone:
                     cells.get(kind, {}).pop(name_of(name), None)
                 for cell in body.cells:
                     cells.setdefault(cell.kind, {})[name_of(cell.name)] = (part.number, cell.state)
-        oldest = header.chain[0].number
+        oldest = min(written, default=0)
         # Newer ones that are not of this chain may be somebody's who goes on from them.
         leftover = (Part(n, writer, 0).key(self.stage, index) for n, writer, index in self._values if n < oldest)
-        return Found(header, cells, tuple(leftover))
+        return Found(header, cells, written, tuple(leftover))
 
 
-def _place(key: bytes) -> tuple[int, str, int]:
+def _place(key: bytes) -> tuple[int, str, int] | None:
     try:
         _, number, writer, index = key.decode().split("/")
         return int(number), writer, int(index)
-    except ValueError as error:
-        raise StateError(f"snapshots: expected a key like `market/12/ab12cd34/0`, found {key!r}") from error
+    except ValueError:
+        return None

@@ -89,7 +89,7 @@ class Journal:
             for name, (number, _) in cells.items():
                 written[name] = number
                 self._live[number] += 1
-        self._cells = dict(self._live)
+        self._cells = dict(found.written)
         self._retired = deque((self._number, key) for key in found.leftover)
 
     def write(self, stage: StageState, offsets: Mapping[str, int]) -> Checkpoint:
@@ -101,15 +101,27 @@ class Journal:
         self._rewrite_oldest(stage, bodies, most=max(bodies.cells, _LEAST_REWRITTEN))
         self._cells[self._number] = bodies.cells
         values = bodies.close()
-        part = Part(self._number, self.writer, 1 + len(values))
         self._drop_outdated()
+        first, part = self._first(stage, offsets, gone, len(values))
         self._chain.append(part)
-        header = Header(self.partitions, stage.tick_us, dict(offsets), tuple(self._chain), stage.head())
-        values.insert(0, encode_body(Body(header, (), tuple(gone))))
+        values = [*first, *values]
         records: list[tuple[bytes, bytes | None]] = [
             (part.key(self.stage, index), value) for index, value in enumerate(values)
         ]
         return Checkpoint(self._number, dict(offsets), [*records, *self._tombstones()])
+
+    def _first(
+        self, stage: StageState, offsets: Mapping[str, int], gone: list[tuple[str, Any]], others: int
+    ) -> tuple[list[bytes], Part]:
+        """The records with the header, which says how many there are of all; and what the checkpoint is in a chain."""
+        head, records = stage.head(), 1 + others
+        while True:
+            part = Part(self._number, self.writer, records)
+            header = Header(self.partitions, stage.tick_us, dict(offsets), (*self._chain, part), head)
+            values = encode_body(Body(header, (), tuple(gone)))
+            if len(values) + others == records:
+                return values, part
+            records = len(values) + others
 
     def _write_changed(self, stage: StageState, bodies: "_Bodies") -> list[tuple[str, Any]]:
         """Write what has changed; gives what is gone."""
@@ -118,8 +130,10 @@ class Journal:
             changed, forgotten = entities.take_changes()
             written = self._written.setdefault(kind, {})
             for name in forgotten:
-                self._outdate(written.pop(name, None))
-                gone.append((kind, name))
+                number = written.pop(name, None)
+                if number is not None:
+                    self._live[number] -= 1
+                    gone.append((kind, name))
             for name in changed:
                 self._outdate(written.get(name))
                 self._write_cell(kind, name, entities, bodies)
@@ -190,5 +204,5 @@ class _Bodies:
         return self._values
 
     def _pack(self) -> None:
-        self._values.append(encode_body(Body(None, tuple(self._open), ())))
+        self._values += encode_body(Body(None, tuple(self._open), ()))
         self._open, self._open_bytes = [], 0

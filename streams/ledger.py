@@ -59,7 +59,9 @@ class Ledger(Generic[Mark]):
         while self._waiting:
             sent, mark = self._waiting[0]
             while sent and sent[0].done():
-                sent.popleft().result()
+                # It stays where it is when it failed: what stands behind it is never reached.
+                sent[0].result()
+                sent.popleft()
             if sent:
                 break
             self._waiting.popleft()

@@ -10,11 +10,11 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from faust.types import TP
 
-from detectors.errors import BrokerError
+from detectors.errors import BrokerError, StateError
 from streams.backlog import Backlog
 from streams.batches import RecordBatch
 from streams.checkpoints import Record
@@ -24,18 +24,10 @@ from streams.desks import Desk, Keeping, Send
 from streams.fetching import InputEnd
 from streams.metrics import Metrics
 from streams.stations import OutgoingRecord, Station
-from streams.topics import DEAD_LETTERS
+from streams.topics import DEAD_LETTERS, SNAPSHOTS
 
 log = logging.getLogger(__name__)
 
-
-
-class StationMaker(Protocol):
-    """Makes the station of a partition, with a fresh stage."""
-
-    def __call__(self, partition: int) -> Station:
-        """Make it."""
-        ...
 
 
 class Room:
@@ -63,7 +55,7 @@ class Room:
         self,
         name: str,
         topics: Iterable[str],
-        make_station: StationMaker,
+        make_station: Callable[[int], Station],
         *,
         make_backlog: Callable[[int], Backlog],
         send: Send,
@@ -126,17 +118,20 @@ class Room:
                     f"expected partition {partition} of {', '.join(self.topics)} on one worker, "
                     f"but {', '.join(sorted(missing))} went elsewhere: have all topics the same number of partitions?"
                 )
-        kept = {p: desk for p, desk in self._desks.items() if desk.committed == owned.get(p)}
+        kept = {p: desk for p, desk in self._desks.items() if desk.committed == owned.get(p) and desk.is_whole}
         self._metrics.forget_lag({*self._desks} - {*owned}, self.topics)
         self._desks = {p: kept.get(p) or self._new_desk(p, offsets) for p, offsets in owned.items()}
         self._metrics.assigned_partitions.labels(self.name).set(len(self._desks))
         self._open = True
 
     def _new_desk(self, partition: int, committed: dict[TP, int | None]) -> Desk:
-        station = self._make_station(partition)
-        station.stage.sample(self._one_in)
+        def make_station() -> Station:
+            station = self._make_station(partition)
+            station.stage.sample(self._one_in)
+            return station
+
         backlog = self._make_backlog(partition)
-        return Desk(self.name, station, backlog, committed, self._send, self._keeping, self._metrics)
+        return Desk(self.name, make_station, backlog, committed, self._send, self._keeping, self._metrics)
 
     async def process(self, batch: RecordBatch) -> None:
         """Run a batch through its station."""
@@ -144,10 +139,11 @@ class Room:
         if desk is None or not self._open:
             # It was fetched before a rebalance, and will be read again by whom it now belongs to.
             return
-        self.busy_since_s = time.monotonic()
         async with desk.lock:
             if await self._is_ready(desk):
-                began_s = time.monotonic()
+                self.busy_since_s = began_s = time.monotonic()
+                self._refuse_a_shorter_topic(desk, batch)
+                desk.begin()
                 taken = desk.station.take(batch, int(began_s * 1e6))
                 desk.backlog.take(batch)
                 self._metrics.step_seconds.labels(self.name).observe(time.monotonic() - began_s)
@@ -166,9 +162,13 @@ class Room:
                 await self._step(desk, [])
                 desk.backlog.align(desk.station.stage)
 
+    def close(self) -> None:
+        """Take nothing more."""
+        self._open = False
+
     async def settle(self, timeout_s: float) -> None:
         """Take nothing more, finish what is under way, store what is known, or stop when time is up."""
-        self._open = False
+        self.close()
         deadline = time.monotonic() + timeout_s
         if not (await self._drain(deadline) and await self._close_up(deadline)):
             log.warning("%s: outputs not acknowledged in %.1f s; their input is read again", self.name, timeout_s)
@@ -227,6 +227,7 @@ class Room:
 
     async def _step(self, desk: Desk, outgoing: list[OutgoingRecord]) -> None:
         station = desk.station
+        desk.begin()
         ends = {topic: self._input_end(TP(topic, station.partition)) for topic in station.resting_topics()}
         began_s = time.monotonic()
         outgoing = outgoing + station.poll(ends, int(began_s * 1e6))
@@ -238,15 +239,32 @@ class Room:
         if self._open and not desk.is_ready:
             began_s = time.monotonic()
             partition = desk.station.partition
-            records = await self._read_snapshots(partition)
+            records = await self._watched(self._read_snapshots(partition))
             for note in desk.take_up(records):
                 log.warning("%s/%d: %s", self.name, partition, note)
                 self._metrics.state_resets.labels(self.name).inc()
             self._metrics.restored.labels(self.name).inc()
             self._metrics.restore_seconds.labels(self.name).observe(time.monotonic() - began_s)
-            # One after another: restoring many partitions is progress, not a standstill.
+            # Others' heartbeats and probes come first, when many partitions are taken up.
+            await asyncio.sleep(0)
+        return self._open and desk.is_whole and self._desks.get(desk.station.partition) is desk
+
+    async def _watched(self, reading: Awaitable[Sequence[Record]]) -> Sequence[Record]:
+        """Wait for state to be read, which is no standstill: it has a deadline of its own."""
+        task = asyncio.ensure_future(reading)
+        while not task.done():
             self.ticked_s = time.monotonic()
-        return self._open and self._desks.get(desk.station.partition) is desk
+            await asyncio.wait({task}, timeout=1.0)
+        return task.result()
+
+    def _refuse_a_shorter_topic(self, desk: Desk, batch: RecordBatch) -> None:
+        """State that is ahead of all that a topic holds is of another topic: its records would be passed over."""
+        position, end = desk.station.position(batch.topic), self._input_end(TP(batch.topic, batch.partition)).end
+        if position is not None and end is not None and batch.next_offset <= end < position:
+            raise StateError(
+                f"{batch.topic}[{batch.partition}]: expected an end at or behind offset {position}, which state in "
+                f"{SNAPSHOTS} has seen, found the end at {end}. Was the topic made anew? Then empty {SNAPSHOTS} too."
+            )
 
     def _count(self, topic: str, records: int, events: int, refused: list[RefusedElement]) -> None:
         self._metrics.records.labels(topic).inc(records)

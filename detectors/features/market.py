@@ -12,6 +12,8 @@ _COST_BY_SECOND = [
 ]
 _OLDEST_S = len(_COST_BY_SECOND) - 1
 
+#: No order or position is taken for larger, in hundredths: sums of very many stay whole numbers of 64 bits.
+LARGEST_CENTS = 10**13
 #: Places in the counts of an account: cancels, age-weighted pressure, fills, notional cancelled in hundredths.
 CANCELS, PRESSURE, FILLS, NOTIONAL_CENTS = range(4)
 AccountCounts = dict[str, list[int]]
@@ -62,7 +64,8 @@ class MarketTick:
             counts[0] += 1
             counts[1] += cost
             # Whole hundredths add up to the same sum in any order; floats would not.
-            counts[3] += int(cancel.price * cancel.amount * 100.0)
+            cents = int(cancel.price * cancel.amount * 100.0)
+            counts[3] += cents if cents < LARGEST_CENTS else LARGEST_CENTS
 
     def add_trades(self, trades: Iterable[Trade]) -> None:
         """Count trades, and the fills of both their accounts."""

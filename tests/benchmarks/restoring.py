@@ -34,7 +34,7 @@ async def measure(accounts: int) -> dict[str, float]:
         read = await read_snapshots(settings, 0)
         read_s = time.perf_counter() - began_s
         successor = AccountStage(0, 1, CoreSettings())
-        found = Log(read, "account").find({}, [])
+        found = Log(read, "account", []).find({})
         if found is None:
             raise RuntimeError(f"expected the state of {accounts} accounts in {len(read)} records, found none")
         notes: list[str] = []

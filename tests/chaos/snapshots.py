@@ -70,7 +70,9 @@ class Snapshots:
         if index == "0":
             if value[0] != STATE_VERSION:
                 raise ValueError(f"{key!r}: expected state of version {STATE_VERSION}, found {value[0]}")
-            header = _decode(value[1:]).header
+            if value[1]:
+                raise ValueError(f"{key!r}: expected a header in one record, found that it goes on in the next")
+            header = _decode(value[2:]).header
             if header is not None:
                 self._headers.setdefault(desk, {})[int(number), writer] = header
                 self.begun += 1

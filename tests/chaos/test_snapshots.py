@@ -14,7 +14,7 @@ def record(number: int, offsets: dict[str, int] | None, chain: list[tuple[int, s
     header: dict[str, Any] | None = None
     if offsets is not None:
         header = {"partitions": 3, "tick_us": 100_000, "offsets": offsets, "chain": chain, "head": {"any": [1]}}
-    return bytes([STATE_VERSION]) + msgspec.msgpack.encode([header, [["symbol", "BTC", {"a": number}]], []])
+    return bytes([STATE_VERSION, 0]) + msgspec.msgpack.encode([header, [["symbol", "BTC", {"a": number}]], []])
 
 
 def test_a_checkpoint_that_reaches_as_far_as_what_is_committed_is_enough() -> None:

@@ -57,10 +57,10 @@ class KilledWorkers(Workers):
     def kill(self, stage: str, partition: int) -> None:
         """Lose a stage, and begin again from its last checkpoint."""
         place = (stage, partition)
-        checkpoints = Checkpoints(self._snapshots.get(place, []), stage)
+        checkpoints = Checkpoints(self._snapshots.get(place, []), stage, self.notes)
         writer = f"w{self.happened['kills'] + 1}"
         self._journals[place] = Journal(stage, self.log.partitions, writer, checkpoints.highest)
-        found = checkpoints.find({}, self.notes)
+        found = checkpoints.find({})
         fresh = self.fresh(stage, partition)
         for topic in self.topics_of(stage):
             self.read[stage, partition, topic] = found.header.offsets.get(topic, 0) if found else 0

@@ -51,7 +51,7 @@ class Board:
 
     def restore(self, log: Log, committed: dict[str, int | None]) -> "Journal | None":
         notes: list[str] = []
-        found = log.find(committed, notes)
+        found = log.find(committed)
         if found is None:
             return None
         self.turn = found.header.head["turn"]
@@ -106,12 +106,12 @@ def test_what_is_taken_up_is_what_the_last_complete_checkpoint_saw(plan: list[tu
                 # Only tombstones are missing: it is complete.
                 saved, offset = board.everything(), offset + 1
             board, writers = Board(), writers + 1
-            restored = board.restore(Log(log, "market"), {"trades": offset or None})
-            journal = restored or Journal("market", 4, f"n{writers}", above=Log(log, "market").highest)
+            restored = board.restore(Log(log, "market", []), {"trades": offset or None})
+            journal = restored or Journal("market", 4, f"n{writers}", above=Log(log, "market", []).highest)
             # Less than all of a checkpoint's records is none of it.
             assert board.everything() == saved
     final = Board()
-    final.restore(Log(compacted(log), "market"), {})
+    final.restore(Log(compacted(log), "market", []), {})
     assert final.everything() == saved
 
 
@@ -131,7 +131,7 @@ def test_a_chain_stays_short_and_what_is_not_needed_gets_a_tombstone() -> None:
     left = compacted(log)
     assert len(left) < 110
     taken = Board()
-    taken.restore(Log(left, "market"), {})
+    taken.restore(Log(left, "market", []), {})
     assert taken.everything() == board.everything()
     assert sum(len(checkpoint.records) for checkpoint in made) < 2_100
 
@@ -140,7 +140,7 @@ def test_a_checkpoint_without_one_of_its_chain_is_passed_over() -> None:
     log, made, _, _ = filled(10)
     lost = made[-1].records[0][0]
     notes: list[str] = []
-    found = Log([record for record in log if record[0] != lost], "market").find({}, notes)
+    found = Log([record for record in log if record[0] != lost], "market", []).find({})
     assert found is not None
     assert found.header.offsets == {"trades": 8}
 
@@ -148,23 +148,23 @@ def test_a_checkpoint_without_one_of_its_chain_is_passed_over() -> None:
 def test_a_checkpoint_that_ends_before_the_committed_offset_is_not_taken_and_that_is_said() -> None:
     log, _, _, _ = filled(10)
     notes: list[str] = []
-    assert Log(log, "market").find({"trades": 10}, notes) is None
+    assert Log(log, "market", notes).find({"trades": 10}) is None
     assert "expected to reach the committed offsets" in notes[0]
-    assert Log(log, "market").find({"trades": 9}, notes) is not None
+    assert Log(log, "market", []).find({"trades": 9}) is not None
 
 
 def test_state_of_another_version_is_not_taken_and_that_is_said() -> None:
     log, _, _, _ = filled(3)
     other = [(key, b"\x63" + (value or b"")[1:]) for key, value in log]
     notes: list[str] = []
-    assert Log(other, "market").find({}, notes) is None
+    assert Log(other, "market", notes).find({}) is None
     assert notes[0].endswith("expected state of version 1, found version 99")
 
 
 def test_a_fork_by_a_worker_that_was_stopped_for_a_while_harms_nobody() -> None:
     log, _, board, zombie = filled(50)
     heir = Board()
-    journal = heir.restore(Log(log, "market"), {"trades": 49})
+    journal = heir.restore(Log(log, "market", []), {"trades": 49})
     assert journal is not None
     for number in range(5):
         heir.touch("n1")
@@ -172,11 +172,11 @@ def test_a_fork_by_a_worker_that_was_stopped_for_a_while_harms_nobody() -> None:
         board.touch("n2")
         log += zombie.write(board, {"trades": 50 + number}).records
     last = Board()
-    assert last.restore(Log(compacted(log), "market"), {"trades": 54}) is not None
+    assert last.restore(Log(compacted(log), "market", []), {"trades": 54}) is not None
     assert last.everything() in (heir.everything(), board.everything())
 
 
 def test_records_of_other_stages_are_passed_over() -> None:
     log, _, _, _ = filled(3)
-    assert Log(log, "account").find({}, []) is None
-    assert Log(log, "account").highest == 0
+    assert Log(log, "account", []).find({}) is None
+    assert Log(log, "account", []).highest == 0
