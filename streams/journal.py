@@ -82,6 +82,7 @@ class Journal:
     def take_up(self, found: Found) -> None:
         """Go on from a checkpoint."""
         self._chain = deque(found.header.chain)
+        self._number = max(self._number, self._chain[-1].number)
         self._live = dict.fromkeys((part.number for part in self._chain), 0)
         self._written = {}
         for kind, cells in found.cells.items():

@@ -21,6 +21,7 @@ _TAIL_MOST_S = 30.0
 _IDLE_S = 1.5
 _RECORDS = re.compile(r'^squall_records_total\{topic="([a-z-]+)"\} (\S+)$', re.MULTILINE)
 
+_CHECKPOINTS = re.compile(r'^squall_snapshot_seconds_sum\{stage="[a-z]+"\} (\S+)$', re.MULTILINE)
 _OPEN_TICKS = re.compile(r'^squall_open_ticks\{partition="\d+",stage="(?:market|account)"\} (\S+)$', re.MULTILINE)
 
 
@@ -30,6 +31,7 @@ class Look(NamedTuple):
     at_s: float
     cpu_s: float
     events: int
+    checkpoints_s: float
 
 
 class Worker:
@@ -70,7 +72,8 @@ class Worker:
         """Events taken so far."""
         page = self.page("/metrics") or ""
         events = sum(int(float(value)) for topic, value in _RECORDS.findall(page) if topic in INPUT_TOPICS)
-        return Look(time.perf_counter(), cpu_s(self.process.pid), events)
+        checkpoints_s = sum(float(value) for value in _CHECKPOINTS.findall(page))
+        return Look(time.perf_counter(), cpu_s(self.process.pid), events, checkpoints_s)
 
 
 @contextmanager
@@ -101,7 +104,7 @@ def measure(broker: str, group: str, events: int, cores: set[int], **environment
     the processor time it takes.
     """
     with working(broker, group, cores, **environment) as worker:
-        first = last = Look(0.0, 0.0, 0)
+        first = last = Look(0.0, 0.0, 0, 0.0)
         while last.events < events:
             time.sleep(_LOOK_EVERY_S if first.events else 0.02)
             last = worker.look()
@@ -117,5 +120,6 @@ def measure(broker: str, group: str, events: int, cores: set[int], **environment
         "wall_s": last.at_s - first.at_s + tail_s,
         "cpu_s": last.cpu_s - first.cpu_s + tail_s,
         "tail_s": tail_s,
+        "checkpoints_s": done.checkpoints_s,
         "idle_cpu_share": idle_share,
     }

@@ -43,6 +43,7 @@ def summary(runs: Sequence[dict[str, float]]) -> dict[str, float]:
         "highest": round(max(rates)),
         "events_per_cpu_s": round(statistics.median(by_cpu)),
         "cpu_us_per_event": round(1e6 / statistics.median(by_cpu), 2),
+        "checkpoint_share": round(statistics.median(run.get("checkpoints_s", 0.0) / run["cpu_s"] for run in runs), 4),
     }
 
 

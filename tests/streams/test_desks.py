@@ -1,6 +1,7 @@
 """Desks killed at any moment, with any part of what they sent having arrived: nothing is lost or told twice."""
 
 import asyncio
+import contextlib
 import itertools
 import random
 from collections.abc import Mapping, Sequence
@@ -14,16 +15,21 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
+from detectors.account_stage import AccountStage
 from detectors.config import CoreSettings, Memory
-from detectors.errors import StateError
+from detectors.errors import BrokerError, StateError
+from detectors.events import Cancel
 from detectors.market_stage import MarketStage
+from detectors.results import Activity, ActivityFrame
 from streams.agents import MARKET_TOPICS, market_station
 from streams.backlog import Backlog
 from streams.batches import RecordBatch
-from streams.checkpoints import Record
+from streams.checkpoints import Body, Header, Part, Record, encode_body
+from streams.checkpoints import Log as Checkpoints
 from streams.codecs import decode_activity_frame, decode_signal_frame
 from streams.desks import Keeping
 from streams.fetching import InputEnd
+from streams.journal import Journal
 from streams.metrics import Metrics
 from streams.rooms import Room
 from streams.stations import OutgoingRecord, Station
@@ -43,9 +49,14 @@ class Broker:
     def __init__(self) -> None:
         self.arrived: dict[tuple[str, int], list[OutgoingRecord]] = {}
         self.under_way: list[tuple[OutgoingRecord, asyncio.Future[None]]] = []
+        #: Sends until one fails; below 0: none does.
+        self.sends_left = -1
         self.committed: dict[TP, int | None] = {TP(topic, 0): None for topic in MARKET_TOPICS}
 
     async def send(self, record: OutgoingRecord) -> asyncio.Future[None]:
+        if self.sends_left == 0:
+            raise BrokerError("expected the broker to take a record, it does not answer")
+        self.sends_left -= 1
         future = asyncio.get_running_loop().create_future()
         self.under_way.append((record, future))
         return future
@@ -96,6 +107,29 @@ def told(broker: Broker) -> Mapping[str, Sequence[Any]]:
     return {topic: [kept[number] for number in sorted(kept)] for topic, kept in ticks.items()}
 
 
+async def die(chance: random.Random, broker: Broker, room: Room) -> None:
+    """The end of a worker: at once, since a record could not be sent or was not taken, or asked to stop in vain."""
+    how = chance.choice(["at once", "send", "answer", "settle"])
+    values: list[bytes | None] = list(INPUTS["cancels"])
+    position = room.committable().get(TP("cancels", 0)) or broker.committed[TP("cancels", 0)] or 0
+    batch = RecordBatch("cancels", 0, position, list(range(position, len(values))), values[position:])
+    if how == "send":
+        broker.sends_left = chance.randint(0, 3)
+        with contextlib.suppress(BrokerError):
+            await room.process(batch)
+    elif how == "answer" and broker.under_way:
+        await room.process(batch)
+        chance.choice(broker.under_way)[1].set_exception(BrokerError("refused"))
+        broker.under_way = [(record, future) for record, future in broker.under_way if not future.done()]
+        broker.take(len(broker.under_way), answer=True)
+    if how != "at once":
+        # A tick that comes before the end, and a stop that tries to store what it can.
+        for attempt in (room.tick(), room.settle(0.02)):
+            with contextlib.suppress(BrokerError):
+                await attempt
+            broker.take(len(broker.under_way), answer=True)
+
+
 async def work(seed: int, kills: int) -> Broker:
     """Read everything, in batches of any size; die so many times, with any part of what was sent having arrived."""
     chance, broker = random.Random(seed), Broker()
@@ -117,8 +151,10 @@ async def work(seed: int, kills: int) -> Broker:
             room.on_committed(offsets)
         if kills and chance.random() < 0.1:
             kills -= 1
+            await die(chance, broker, room)
             broker.take(chance.randint(0, len(broker.under_way)), answer=False)
             broker.under_way.clear()
+            broker.sends_left = -1
             room = new_room(broker, quick_settings(), f"w{kills + 1}")
             room.assign(broker.committed)
             read = {topic: broker.committed[TP(topic, 0)] or 0 for topic in INPUTS}
@@ -129,7 +165,7 @@ async def work(seed: int, kills: int) -> Broker:
     return broker
 
 
-@settings(max_examples=12, phases=WITHOUT_SHRINKING, deadline=None)
+@settings(max_examples=16, phases=WITHOUT_SHRINKING, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_a_desk_killed_at_any_moment_tells_what_one_that_was_not_tells(seed: int) -> None:
     whole = told(asyncio.run(work(seed, kills=0)))
@@ -167,3 +203,54 @@ def test_models_of_other_parameters_begin_afresh_and_that_is_counted(caplog: pyt
     assert "cancel_burst of BTC-PERP begins afresh: cancel_burst state: expected half_life_s 60" in said
     assert "thin_book of BTC-PERP begins afresh" in said
     assert "lockstep" not in said
+
+
+def test_state_that_is_not_as_expected_is_left_and_the_stage_begins_afresh(caplog: pytest.LogCaptureFixture) -> None:
+    broker = asyncio.run(work(1, kills=0))
+    kept = broker.arrived["snapshots", 0]
+    broker.arrived["snapshots", 0] = [record for record in kept if record.value is not None][-1:]
+    key = broker.arrived["snapshots", 0][0].key or b""
+    chain = (Part(int(key.split(b"/")[1]), key.split(b"/")[2].decode(), 1),)
+    odd = encode_body(Body(Header(1, 100_000, {"trades": 10**6}, chain, {"closed_us": 0}), (), ()))
+    broker.arrived["snapshots", 0] = [
+        OutgoingRecord("snapshots", odd[0], b"/".join([*key.split(b"/")[:3], b"0"]), 0),
+        OutgoingRecord("snapshots", b"what", b"market/12", 0),
+    ]
+    room = new_room(broker, quick_settings(), "last")
+    broker.committed = dict.fromkeys(broker.committed, None)
+    room.assign(broker.committed)
+    asyncio.run(room.tick())
+    said = "\n".join(record.message for record in caplog.records)
+    assert "state of version 1 is not as expected: KeyError" in said
+    assert "expected a key like `market/12/ab12cd34/0`, found b'market/12'" in said
+
+
+def test_sums_beyond_64_bits_do_not_keep_a_checkpoint_from_being_written() -> None:
+    stage = MarketStage(0, 1, quick_settings(), lambda _: 0)
+    wild = [Cancel(10**15 + number, "X", "a", "1", "buy", 1e15, 1e15, 10**15) for number in range(50)]
+    stage.push("cancels", range(50), wild, 0)
+    stage.flush()
+    assert Journal("market", 1, "w0").write(stage, {"cancels": 50}).records
+
+
+def test_a_cap_that_was_lowered_forgets_for_good() -> None:
+    def accounts(most: int) -> AccountStage:
+        return AccountStage(0, 1, replace(quick_settings(), memory=Memory(max_accounts=most)))
+
+    first, log = accounts(100), list[Record]()
+    for number in range(60):
+        tick = 17_000_000_000 + number
+        row = Activity(f"a{number}", "X", 1, 8, 0, 100)
+        first.push_frame(ActivityFrame("market/0", (tick + 1) * 100_000, False, ((tick, (), (row,)),)), number, 0)
+    first.flush()
+    log += Journal("account", 1, "w0").write(first, {}).records
+    for most, writer in ((20, "w1"), (20, "w2")):
+        heir, notes = accounts(most), list[str]()
+        found = Checkpoints(log, "account", notes).find({})
+        assert found is not None
+        Station(0, heir, {}, lambda _: ()).resume(found, notes)
+        assert (len(heir.kept()["account"]), notes) == (20, [])
+        journal = Journal("account", 1, writer)
+        journal.take_up(found)
+        for _ in range(40):
+            log += journal.write(heir, {}).records

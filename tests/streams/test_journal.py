@@ -139,7 +139,6 @@ def test_a_chain_stays_short_and_what_is_not_needed_gets_a_tombstone() -> None:
 def test_a_checkpoint_without_one_of_its_chain_is_passed_over() -> None:
     log, made, _, _ = filled(10)
     lost = made[-1].records[0][0]
-    notes: list[str] = []
     found = Log([record for record in log if record[0] != lost], "market", []).find({})
     assert found is not None
     assert found.header.offsets == {"trades": 8}
@@ -180,3 +179,30 @@ def test_records_of_other_stages_are_passed_over() -> None:
     log, _, _, _ = filled(3)
     assert Log(log, "account", []).find({}) is None
     assert Log(log, "account", []).highest == 0
+
+
+def test_no_record_is_longer_than_brokers_take_however_much_there_is_to_say() -> None:
+    board, journal, notes = Board(), Journal("market", 4, "w0"), list[str]()
+    board.turn = 1
+    board.pairs.add("long", [1, *range(2**40, 2**40 + 200_000)])
+    board.head = lambda: {"turn": 1, "much": "x" * 3_000_000}  # type: ignore[method-assign]
+    records = journal.write(board, {"trades": 1}).records
+    assert len(records) > 5
+    assert max(len(value or b"") for _, value in records) < 600_000
+    found = Log(records, "market", notes).find({})
+    assert found is not None
+    assert len(found.header.head["much"]) == 3_000_000
+    assert len(decode_state(found.cells["pair"]["long"][1])) == 200_001
+    for lost in range(len(records)):
+        assert Log(records[:lost] + records[lost + 1 :], "market", notes).find({}) is None
+
+
+def test_entities_that_were_never_written_need_no_word_that_they_are_gone() -> None:
+    board, journal = Board(), Journal("market", 4, "w0")
+    journal.write(board, {})
+    for number in range(10_000):
+        board.touch(f"made-up-{number}")
+    assert sum(len(value or b"") for _, value in journal.write(board, {}).records) < 1_000_000
+    board.numbers.remove(next(iter(board.numbers)))
+    written = journal.write(board, {}).records
+    assert sum(len(value or b"") for _, value in written) < 2_000
