@@ -20,8 +20,8 @@ demo: $(READY) ## Everything on this machine: broker, workers, a simulated excha
 	$(BIN)/squall demo
 
 test: $(READY) ## All tests, the fast ones first
-	$(BIN)/python -m pytest -q -m "not slow and not benchmark"
-	$(BIN)/python -m pytest -q -m "slow and not benchmark" || test $$? -eq 5 # 5: there are none
+	$(BIN)/python -m pytest -q -n 3 -m "not slow and not benchmark"
+	$(BIN)/python -m pytest -q -n 3 -m "slow and not benchmark" || test $$? -eq 5 # 5: there are none
 
 test-kafka: $(READY) ## The tests that use a broker, on Apache Kafka; needs Java 17, openssl and, once, Maven
 	$(BIN)/python -m pytest -q --kafka -m "kafka and not benchmark"
@@ -38,7 +38,7 @@ contracts: $(READY) ## What may import what
 bench: $(READY) ## Measure throughput and latency on this machine, into bench.json
 	$(BIN)/python -m tests.benchmarks
 
-trial: $(READY) ## Try that the benchmark works, in a minute
+trial: $(READY) ## Try that the benchmark works, and that memory holds under ten times the input, in two minutes
 	$(BIN)/python -m pytest -q -m benchmark
 
 fuzz: $(READY) ## A million hostile inputs through decoders, stages and replay, into fuzz.json

@@ -94,7 +94,7 @@ async def send_history(broker: str) -> int:
 
 
 @pytest.mark.asyncio
-@pytest.mark.slow
+@pytest.mark.benchmark
 @pytest.mark.broker
 @pytest.mark.timeout(240)
 async def test_ten_times_the_input_a_worker_can_take_holds_its_memory_and_is_worked_off(own_broker: Broker) -> None:
