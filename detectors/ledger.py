@@ -1,5 +1,6 @@
 """What a stage has read of a topic, by tick: where the evidence lies, and which offsets are done with."""
 
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -8,6 +9,9 @@ from detectors.config import Timing
 from detectors.events import Event
 from detectors.results import Evidence
 from detectors.timing import BEGINNING_US, ClockGuard
+
+#: Refused events that are remembered; of more, the first are forgotten.
+_MOST_REFUSED = 10_000
 
 
 class InputLedger:
@@ -27,7 +31,7 @@ class InputLedger:
     2
     """
 
-    __slots__ = ("_again_us", "_next_offset", "_open", "guard", "known_below", "partition", "topic")
+    __slots__ = ("_again_us", "_next_offset", "_open", "_refused", "guard", "known_below", "partition", "topic")
 
     def __init__(self, topic: str, partition: int, timing: Timing) -> None:
         self.topic = topic
@@ -38,15 +42,42 @@ class InputLedger:
         #: Records below it were read before by whom this stage took over from.
         self.known_below = 0
         self._again_us = BEGINNING_US
+        #: Refused events that may be read again: offset, and place among the events of that record.
+        self._refused: list[tuple[int, int]] = []
 
-    def state(self) -> list[int]:
-        """What the guard knows, and the offset below which it has seen everything."""
-        return [*self.guard.state(), max(self.known_below, self._next_offset or 0)]
+    def state(self) -> list[Any]:
+        """What the guard knows, the offset below which it has seen everything, and what it has refused."""
+        self._forget_refused()
+        return [self.guard.state(), max(self.known_below, self._next_offset or 0), self._refused]
 
-    def resume(self, state: list[int]) -> None:
+    def resume(self, state: list[Any]) -> None:
         """Take up where `state()` was made; reading begins at the safe offset, so that open ticks are folded again."""
-        *guard, self.known_below = state
+        guard, self.known_below, refused = state
         self.guard.restore(guard)
+        self._refused = [(offset, place) for offset, place in refused]
+
+    def refuse(self, offsets: Sequence[int], index: int) -> None:
+        """Note that an event was refused, so that it is when it is read again: time may have moved since."""
+        self._refused.append((offsets[index], index - bisect_left(offsets, offsets[index])))
+        if len(self._refused) > _MOST_REFUSED:
+            self._forget_refused()
+            del self._refused[:-_MOST_REFUSED]
+
+    def refused_before(self, offsets: Sequence[int]) -> frozenset[int]:
+        """Which of these events, by index, were refused when they were first read."""
+        if not self._refused or offsets[0] >= self.known_below:
+            return frozenset()
+        found = set()
+        for offset, place in self._refused:
+            index = bisect_left(offsets, offset) + place
+            if offset < self.known_below and index < len(offsets) and offsets[index] == offset:
+                found.add(index)
+        return frozenset(found)
+
+    def _forget_refused(self) -> None:
+        safe_offset = self.safe_offset
+        if safe_offset is not None:
+            self._refused = [one for one in self._refused if one[0] >= safe_offset]
 
     def newest_us(self, events: Sequence[Event]) -> int:
         """How far the input has come with these events, the last ones read.

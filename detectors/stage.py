@@ -79,15 +79,20 @@ class Stage(Generic[TickState]):
         if start == len(events):
             return []
         refused, guard, tick_us, known_below = [], ledger.guard, self.tick_us, ledger.known_below
+        again = ledger.refused_before(offsets)
         run_start, run_tick = start, -1
         for index in range(start, len(events)):
             timestamp = events[index].timestamp
-            # What is read again was judged before: nothing taken then was newer than what the guard knows.
-            if timestamp > guard.newest_us and (offsets[index] < known_below or not guard.accepts(timestamp)):
+            # What is read again was judged before, by what was known then.
+            if (again and index in again) or (
+                timestamp > guard.newest_us and (offsets[index] < known_below or not guard.accepts(timestamp))
+            ):
                 ahead_s = (timestamp - guard.newest_us) / 1e6
                 message = f"expected a timestamp near the newest of the topic, {guard.newest_us}"
                 message = f"{message}, found one {ahead_s:.0f} s ahead - at `$.timestamp`"
                 refused.append(Refusal(index, _REFUSED_FUTURE, message))
+                if index not in again:
+                    ledger.refuse(offsets, index)
                 tick = -1
             else:
                 if guard.ahead and offsets[index] >= known_below:

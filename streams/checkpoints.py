@@ -38,12 +38,14 @@ class Part(msgspec.Struct, frozen=True, array_like=True):
 class Header(msgspec.Struct, frozen=True):
     """What the first record of a checkpoint says; the others hold its cells.
 
+    A successor reads from `offsets` on; up to `positions` all was read before, and what was refused has been told.
     `chain` is itself and the older checkpoints that hold entities not written since, oldest first.
     """
 
     partitions: int
     tick_us: int
     offsets: dict[str, int]
+    positions: dict[str, int]
     chain: tuple[Part, ...]
     head: Any
 

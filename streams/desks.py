@@ -172,7 +172,7 @@ class Desk:
         began_s = time.monotonic()
         self._due_s = began_s + self._keeping.interval_s
         self._offsets = offsets
-        self._in_flight = self._journal.write(self.station.stage, offsets)
+        self._in_flight = self._journal.write(self.station.stage, offsets, self.station.positions())
         self._metrics.snapshot_seconds.labels(self.name).observe(time.monotonic() - began_s)
         return self._in_flight
 

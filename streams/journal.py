@@ -93,8 +93,20 @@ class Journal:
         self._cells = dict(found.written)
         self._retired = deque((self._number, key) for key in found.leftover)
 
-    def write(self, stage: StageState, offsets: Mapping[str, int]) -> Checkpoint:
-        """Take a checkpoint of a stage whose outputs have all been handed over, to be read on from `offsets`."""
+    def write(
+        self, stage: StageState, offsets: Mapping[str, int], positions: Mapping[str, int] | None = None
+    ) -> Checkpoint:
+        """Take a checkpoint of a stage whose outputs have all been handed over.
+
+        Parameters
+        ----------
+        stage
+            What it is of.
+        offsets
+            Per input, where its successor reads on.
+        positions
+            Per input, the offset behind the last record taken, at or behind that; None: as `offsets`.
+        """
         self._number += 1
         self._live[self._number] = 0
         bodies = _Bodies()
@@ -103,7 +115,8 @@ class Journal:
         self._cells[self._number] = bodies.cells
         values = bodies.close()
         self._drop_outdated()
-        first, part = self._first(stage, offsets, gone, len(values))
+        reached = dict(offsets if positions is None else positions)
+        first, part = self._first(stage, (dict(offsets), reached), gone, len(values))
         self._chain.append(part)
         values = [*first, *values]
         records: list[tuple[bytes, bytes | None]] = [
@@ -112,13 +125,17 @@ class Journal:
         return Checkpoint(self._number, dict(offsets), [*records, *self._tombstones()])
 
     def _first(
-        self, stage: StageState, offsets: Mapping[str, int], gone: list[tuple[str, Any]], others: int
+        self,
+        stage: StageState,
+        read: tuple[dict[str, int], dict[str, int]],
+        gone: list[tuple[str, Any]],
+        others: int,
     ) -> tuple[list[bytes], Part]:
         """The records with the header, which says how many there are of all; and what the checkpoint is in a chain."""
         head, records = stage.head(), 1 + others
         while True:
             part = Part(self._number, self.writer, records)
-            header = Header(self.partitions, stage.tick_us, dict(offsets), (*self._chain, part), head)
+            header = Header(self.partitions, stage.tick_us, *read, (*self._chain, part), head)
             values = encode_body(Body(header, (), tuple(gone)))
             if len(values) + others == records:
                 return values, part

@@ -195,6 +195,8 @@ class Station:
         self._last_event_offset: dict[str, int] = {}
         #: Inputs of which nothing was read yet since a checkpoint was taken up.
         self._resumed: set[str] = set()
+        #: Per input, the offset below which a predecessor has told what was refused.
+        self._told_below: dict[str, int] = {}
 
     def resume(self, found: Found, notes: list[str]) -> None:
         """Go on from a checkpoint; what could not be taken up is added to `notes`."""
@@ -204,6 +206,7 @@ class Station:
         }
         self.stage.resume(found.header.head, cells, notes)
         self._next_offset = dict(found.header.offsets)
+        self._told_below = dict(found.header.positions)
         self._resumed = set(self._next_offset)
 
     @property
@@ -214,6 +217,11 @@ class Station:
     def position(self, topic: str) -> int | None:
         """The offset behind the last record taken; None: nothing taken yet."""
         return self._next_offset.get(topic)
+
+    def positions(self) -> dict[str, int]:
+        """Per topic, the offset behind the last record taken, by this station or its predecessor."""
+        reached = self._told_below | self._next_offset
+        return {topic: max(offset, self._told_below.get(topic, 0)) for topic, offset in reached.items()}
 
     def take(self, batch: RecordBatch, now_us: int) -> Taken:
         """Take the records of a batch that were not taken before.
@@ -241,7 +249,8 @@ class Station:
         self._next_offset[batch.topic] = batch.next_offset
         if event_offsets:
             self._last_event_offset[batch.topic] = event_offsets[-1]
-        return Taken(len(batch.offsets), len(event_offsets), refused)
+        told_below = self._told_below.get(batch.topic, 0)
+        return Taken(len(batch.offsets), len(event_offsets), [one for one in refused if one.offset >= told_below])
 
     def poll(self, ends: Mapping[str, tuple[int | None, int | None, int]], now_us: int) -> list[OutgoingRecord]:
         """Tell the stage which inputs are read to their end, and let it close what can be closed.

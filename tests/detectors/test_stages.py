@@ -1,5 +1,6 @@
 """Stages: what is late, what is refused, what was seen before, and what each hands on."""
 
+import msgspec
 import pytest
 
 from detectors.account_stage import AccountStage
@@ -198,3 +199,20 @@ def test_books_of_one_tick_count_once_and_the_newest_counts() -> None:
     stage.push("trades", [0], [a_trade(SECOND_US)], 0)
     stage.flush()
     assert stage.counters["scored"] + stage.counters["warming"] == 1
+
+
+def test_what_was_refused_is_refused_when_it_is_read_again_though_time_has_moved_since() -> None:
+    timing = Timing(future_patience=3, future_patience_s=1)
+    begin_us, later_us = 1_700_000_000_000_000, 1_700_000_000_000_000 + 7_200_000_000
+    times = [begin_us, *(later_us + number * 500_000 for number in range(4))]
+    events = [Cancel(time, "X", "a", "1", "buy", 1.0, 1.0) for time in times]
+    first = MarketStage(0, 1, CoreSettings(timing=timing), lambda _: 0)
+    refused = first.push("cancels", range(5), events, 0)
+    assert [one.element for one in refused] == [1, 2]
+    # The first event's tick is open still: all of it is read again.
+    assert first.safe_offset("cancels") == 0
+    heir = MarketStage(0, 1, CoreSettings(timing=timing), lambda _: 0)
+    heir.resume(msgspec.msgpack.decode(msgspec.msgpack.encode(first.head())), {}, [])
+    assert [one.element for one in heir.push("cancels", range(3), events[:3], 0)] == [1, 2]
+    assert heir.push("cancels", range(3, 5), events[3:], 0) == []
+    assert heir.open_ticks == first.open_ticks

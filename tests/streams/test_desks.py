@@ -186,6 +186,28 @@ def test_what_is_committed_lies_in_a_checkpoint_that_has_arrived(seed: int) -> N
     )
 
 
+async def handed_over() -> Broker:
+    """Some good records and a bad one, read by a worker that is asked to stop, and by its successor."""
+    broker = Broker()
+    values: list[bytes | None] = [*INPUTS["cancels"][:20], b"{bad", *INPUTS["cancels"][20:25]]
+    for writer, begin in (("w0", 0), ("w1", None)):
+        room = new_room(broker, quick_settings(), writer)
+        room.assign(broker.committed)
+        first = broker.committed[TP("cancels", 0)] or 0 if begin is None else begin
+        await room.process(RecordBatch("cancels", 0, first, list(range(first, len(values))), values[first:]))
+        for _ in range(6):
+            broker.take(len(broker.under_way), answer=True)
+            await room.tick()
+        broker.committed |= room.committable()
+        broker.committed[TP("cancels", 0)] = min(broker.committed[TP("cancels", 0)] or 0, 10)
+    return broker
+
+
+def test_what_was_refused_is_told_once_however_often_its_record_is_read() -> None:
+    broker = asyncio.run(handed_over())
+    assert [letter.value for letter in broker.arrived["dead-letters", 0]] == [b"{bad"]
+
+
 def test_state_of_another_number_of_partitions_is_refused_with_an_explanation() -> None:
     broker = asyncio.run(work(1, kills=0))
     room = new_room(broker, quick_settings(), "last", partitions=8)
@@ -211,7 +233,7 @@ def test_state_that_is_not_as_expected_is_left_and_the_stage_begins_afresh(caplo
     broker.arrived["snapshots", 0] = [record for record in kept if record.value is not None][-1:]
     key = broker.arrived["snapshots", 0][0].key or b""
     chain = (Part(int(key.split(b"/")[1]), key.split(b"/")[2].decode(), 1),)
-    odd = encode_body(Body(Header(1, 100_000, {"trades": 10**6}, chain, {"closed_us": 0}), (), ()))
+    odd = encode_body(Body(Header(1, 100_000, {"trades": 10**6}, {}, chain, {"closed_us": 0}), (), ()))
     broker.arrived["snapshots", 0] = [
         OutgoingRecord("snapshots", odd[0], b"/".join([*key.split(b"/")[:3], b"0"]), 0),
         OutgoingRecord("snapshots", b"what", b"market/12", 0),
