@@ -29,6 +29,8 @@ SYMBOLS = ("BTC-PERP", "ETH-PERP", "SOL-PERP", "XRP-PERP")
 TAIL_S = 50.0
 #: One round of five incidents, each in a slot of its own.
 _ROUND_S = 300.0
+#: What comes each minute for an hour is usual, and no incident: long loads have more time between them, not more of them.
+_MOST_ROUNDS = 3
 _PULSE_US = 1_000_000
 _OVERSIZED_EVERY_US = 40_000_000
 _OFF_EVERY_US = 3_000_000
@@ -104,7 +106,7 @@ class Load(msgspec.Struct, frozen=True):
         """Rounds of one incident of each family, from the end of the warm-up to the beginning of the tail."""
         exchange = self.exchange()
         room_s = self.duration_s - self.warm_up_s - TAIL_S
-        rounds = max(1, round(room_s / _ROUND_S))
+        rounds = min(max(1, round(room_s / _ROUND_S)), _MOST_ROUNDS)
         found: list[Incident] = []
         for number in range(rounds):
             begin_us = exchange.start_us + round((self.warm_up_s + number * room_s / rounds) * 1e6)
