@@ -44,7 +44,7 @@ trial: $(READY) ## Try that the benchmark works, and that memory holds under ten
 fuzz: $(READY) ## A million hostile inputs through decoders, stages and replay, into fuzz.json
 	$(BIN)/python -m tests.fuzz --inputs 1000000
 
-chaos: $(READY) ## Everything goes wrong, for half an hour and more, on Apache Kafka and the embedded broker; into chaos.json
+chaos: $(READY) ## Everything goes wrong, for half an hour and more, on Apache Kafka; into chaos.json
 	$(BIN)/python -m tests.chaos
 
 chaos-short: $(READY) ## The same in four minutes

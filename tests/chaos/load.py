@@ -29,7 +29,7 @@ SYMBOLS = ("BTC-PERP", "ETH-PERP", "SOL-PERP", "XRP-PERP")
 TAIL_S = 50.0
 #: One round of five incidents, each in a slot of its own.
 _ROUND_S = 300.0
-#: What comes each minute for an hour is usual, and no incident: long loads have more time between them, not more of them.
+#: What comes each minute for an hour is usual, and no incident: long loads have more time between them, not more.
 _MOST_ROUNDS = 3
 _PULSE_US = 1_000_000
 _OVERSIZED_EVERY_US = 40_000_000
