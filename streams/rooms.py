@@ -214,8 +214,7 @@ class Room:
             self._metrics.open_ticks.labels(self.name, str(partition)).set(stage.open_ticks)
             for topic in self.topics:
                 start, end, _ = self._input_end(TP(topic, partition))
-                position = desk.station.position(topic)
-                read_to = start if position is None else position
+                read_to = desk.station.position(topic, start)
                 if end is not None and read_to is not None:
                     lag = max(0, end - read_to)
                     self._metrics.consumer_lag_records.labels(topic, str(partition)).set(lag)

@@ -214,9 +214,14 @@ class Station:
         """Topics it reads."""
         return tuple(self._intakes)
 
-    def position(self, topic: str) -> int | None:
-        """The offset behind the last record taken; None: nothing taken yet."""
-        return self._next_offset.get(topic)
+    def position(self, topic: str, start: int | None = None) -> int | None:
+        """The offset behind the last record taken, or where reading starts, if it is behind that; None: not known.
+
+        `start` is where reading stands as long as nothing was read: behind marks of transactions, of which nothing is
+        seen.
+        """
+        position = self._next_offset.get(topic)
+        return start if position is None else position if start is None else max(position, start)
 
     def positions(self) -> dict[str, int]:
         """Per topic, the offset behind the last record taken, by this station or its predecessor."""
@@ -264,7 +269,7 @@ class Station:
             The shell's monotonic clock, in microseconds.
         """
         for topic, (start, end, seen_us) in ends.items():
-            position = self._next_offset.get(topic, start)
+            position = self.position(topic, start)
             if end is not None and position is not None and position >= end:
                 self._intakes[topic].rest(seen_us)
         return list(self._to_records(self.stage.poll(now_us)))
