@@ -28,7 +28,7 @@ async def settle(broker: str, group: str, partitions: int, reader: AIOKafkaConsu
     reader
         Reads the `alerts` topic.
     """
-    async with _asking(broker, group) as consumer:
+    async with asking(broker, group) as consumer:
         for topics in (INPUT_TOPICS, (ACCOUNT_ACTIVITY,), (SIGNALS,)):
             places = _places(topics, partitions)
             ends: dict[TopicPartition, int] = await consumer.end_offsets(places)
@@ -42,7 +42,8 @@ async def settle(broker: str, group: str, partitions: int, reader: AIOKafkaConsu
 
 
 @asynccontextmanager
-async def _asking(broker: str, group: str) -> AsyncIterator[AIOKafkaConsumer]:
+async def asking(broker: str, group: str) -> AsyncIterator[AIOKafkaConsumer]:
+    """Asks what a group has committed, without joining it."""
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers(broker), group_id=group, enable_auto_commit=False)
     await consumer.start()
     try:

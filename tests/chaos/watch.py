@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from streams.codecs import decode_signal_frame
+from streams.demo.settling import asking
 from streams.topics import (
     ACCOUNT_ACTIVITY,
     ALERTS,
@@ -140,17 +141,6 @@ async def reading(broker: str, places: list[TopicPartition]) -> AsyncIterator[AI
     try:
         consumer.assign(places)
         await consumer.seek_to_beginning(*places)
-        yield consumer
-    finally:
-        await consumer.stop()
-
-
-@asynccontextmanager
-async def asking(broker: str, group: str) -> AsyncIterator[AIOKafkaConsumer]:
-    """Asks what a group has committed, without joining it."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers(broker), group_id=group, enable_auto_commit=False)
-    await consumer.start()
-    try:
         yield consumer
     finally:
         await consumer.stop()
