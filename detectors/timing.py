@@ -112,13 +112,15 @@ class Watermark:
         """State that `name` was read to its end when the broker last answered, at `seen_us` of the caller's clock.
 
         What others had shown a lateness before that, it has nothing older to add to: it would have been there by then.
-        So an input that speaks seldom does not hold back the others for longer than that.
+        So an input that speaks seldom does not hold back the others for longer than that. But time has to go on: while
+        nothing newer is shown, whoever writes all of them may stand still, with events to come within the lateness.
         """
         state = self._inputs[name]
         while self._risen and self._risen[0][0] <= seen_us - self.timing.lateness_us:
             self._shown_us = self._risen.popleft()[1]
         if state.complete_us != BEGINNING_US:
-            state.complete_us = max(state.complete_us, self._shown_us)
+            shown_us = min(self._shown_us, self.newest_us - self.timing.lateness_us)
+            state.complete_us = max(state.complete_us, shown_us)
         if state.resting_since_us is None:
             state.resting_since_us = seen_us
         state.rested_until_us = max(state.rested_until_us, seen_us)

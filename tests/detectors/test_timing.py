@@ -147,9 +147,20 @@ def test_the_first_event_after_a_silence_makes_every_input_wait_again() -> None:
     rest_all(mark, 2_000_000, 2_199_999, but="books")
     assert mark.value(now_us=2_199_999) == reached
     rest_all(mark, 2_200_000, but="books")
-    assert mark.value(now_us=2_200_000) == 59_999_999
+    assert mark.value(now_us=2_200_000) == 59_999_999 - TIMING.lateness_us
     rest_all(mark, 3_000_000, but="books")
     assert mark.value(now_us=3_000_000) == 60_000_000
+
+
+def test_while_nothing_newer_is_shown_an_input_at_rest_may_still_have_something_within_the_lateness() -> None:
+    """A producer that stands still between two events of one tick, on different topics."""
+    mark = a_mark(trades=5_000_000, cancels=5_000_000, books=5_000_000)
+    mark.observe("trades", 8_000_000 - TIMING.lateness_us, now_us=0, newest_us=8_000_000)
+    rest_all(mark, 0, 900_000, but="trades")
+    assert mark.value(now_us=900_000) == 8_000_000 - TIMING.lateness_us
+    mark.observe("trades", 8_100_000 - TIMING.lateness_us, now_us=900_000, newest_us=8_100_000)
+    rest_all(mark, 900_000, but="trades")
+    assert mark.value(now_us=900_000) == 8_100_000 - TIMING.lateness_us
 
 
 def test_without_any_input_there_is_no_time() -> None:
