@@ -116,14 +116,17 @@ class Watermark:
         nothing newer is shown, whoever writes all of them may stand still, with events to come within the lateness.
         """
         state = self._inputs[name]
-        while self._risen and self._risen[0][0] <= seen_us - self.timing.lateness_us:
-            self._shown_us = self._risen.popleft()[1]
-        if state.complete_us != BEGINNING_US:
-            shown_us = min(self._shown_us, self.newest_us - self.timing.lateness_us)
-            state.complete_us = max(state.complete_us, shown_us)
-        if state.resting_since_us is None:
-            state.resting_since_us = seen_us
-        state.rested_until_us = max(state.rested_until_us, seen_us)
+        since_us, before_us = state.resting_since_us, state.rested_until_us
+        state.rested_until_us = max(before_us, seen_us)
+        if since_us is None or seen_us - before_us > _LONGEST_STEP_US:
+            # The answer may have waited while the process stood still: it says nothing of the time since.
+            state.resting_since_us = state.rested_until_us
+        elif seen_us > since_us:
+            while self._risen and self._risen[0][0] <= seen_us - self.timing.lateness_us:
+                self._shown_us = self._risen.popleft()[1]
+            if state.complete_us != BEGINNING_US:
+                shown_us = min(self._shown_us, self.newest_us - self.timing.lateness_us)
+                state.complete_us = max(state.complete_us, shown_us)
 
     def resume(self, complete_us: int, newest_us: int) -> None:
         """Take up where another left off: everything before `complete_us` is done with, of every input."""

@@ -163,6 +163,15 @@ def test_while_nothing_newer_is_shown_an_input_at_rest_may_still_have_something_
     assert mark.value(now_us=900_000) == 8_100_000 - TIMING.lateness_us
 
 
+def test_what_a_stopped_process_finds_waiting_is_no_silence() -> None:
+    mark = a_mark(trades=5_000_000, cancels=5_000_000, books=5_000_000)
+    rest_all(mark, 0, 25_000)
+    rest_all(mark, 30_000_000)
+    assert not mark.at_rest(now_us=30_000_000)
+    rest_all(mark, 30_500_000, 31_000_000)
+    assert mark.at_rest(now_us=31_000_000)
+
+
 def test_without_any_input_there_is_no_time() -> None:
     mark = Watermark(NAMES, TIMING)
     rest_all(mark, 0, 10_000_000)
