@@ -7,6 +7,8 @@ the environment and flags.
 from dataclasses import dataclass, field
 
 from detectors.errors import ConfigError
+from detectors.guardrail_settings import Guardrails
+from detectors.limit_settings import Limits
 
 
 def _require(ok: bool, what: str, found: object) -> None:
@@ -210,3 +212,5 @@ class CoreSettings:
     memory: Memory = field(default_factory=Memory)
     market: Market = field(default_factory=Market)
     alerts: Alerts = field(default_factory=Alerts)
+    limits: Limits = field(default_factory=Limits)
+    guardrails: Guardrails = field(default_factory=Guardrails)

@@ -5,7 +5,7 @@ import gc
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import faust
@@ -164,6 +164,11 @@ class SquallApp(faust.App):
         )
         return cast("Acknowledgement", sent)
 
+    async def first_offsets(self, partitions: Iterable[TP]) -> Mapping[TP, int]:
+        """Tell where the broker's records of these partitions begin."""
+        found = await self.consumer.earliest_offsets(*partitions)
+        return {TP(tp.topic, tp.partition): offset for tp, offset in found.items()}
+
     def input_end(self, tp: TP) -> InputEnd:
         """Tell how far a partition could be read."""
         return cast("BatchConsumer", self.consumer).input_end(tp)
@@ -263,6 +268,7 @@ def _rooms(app: SquallApp, makers: StageMakers) -> list[Room]:
             make_backlog=lambda partition: Backlog(partition, topics, upstream, app.settings.worker.max_open_ticks),
             send=app.send,
             input_end=app.input_end,
+            first_offsets=app.first_offsets,
             read_snapshots=lambda partition: read_snapshots(app.settings, partition),
             keeping=keeping,
             metrics=metrics,

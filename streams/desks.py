@@ -99,8 +99,8 @@ class Desk:
         """How much still waits for the broker."""
         return self._outputs.pending + self._stored.pending
 
-    def take_up(self, records: Sequence[Record]) -> list[str]:
-        """Take up what a predecessor left in `snapshots`.
+    def take_up(self, records: Sequence[Record], first: Mapping[TP, int]) -> list[str]:
+        """Take up what a predecessor left in `snapshots`; `first` is where the broker's records of each input begin.
 
         Returns
         -------
@@ -122,6 +122,8 @@ class Desk:
             self._safe = self._offsets = dict(found.header.offsets)
         elif any(committed.values()):
             notes.append("no state to go on from; it learns anew")
+        starts = {tp.topic: max(offset, self.committed.get(tp) or 0) for tp, offset in first.items()}
+        self.station.begin_at(starts)
         self.is_ready = True
         return notes
 

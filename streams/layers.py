@@ -42,8 +42,8 @@ def read_layers(flags: Mapping[str, Any], environment: Mapping[str, str]) -> lis
     return [flag_layer, environment_layer, _read_file(None if chosen is None else str(chosen))]
 
 
-def refuse_unknown(layers: list[Layer], known: list[str]) -> None:
-    """Refuse names that are no setting, with the nearest one that is.
+def refuse_unknown(layers: list[Layer], known: list[str], tables: list[str]) -> None:
+    """Refuse names that are no setting, with the nearest one that is; what stands in one of `tables` checks itself.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def refuse_unknown(layers: list[Layer], known: list[str]) -> None:
     lines = []
     for layer in layers:
         for name, origin in layer.origins.items():
-            if name not in known:
+            if name not in known and not any(name.startswith(f"{table}.") for table in tables):
                 near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
                 hint = f"; did you mean `{_as_written(near[0], origin)}`?" if near else ""
                 what = "" if origin.startswith(PREFIX) else f" `{name}`"

@@ -41,8 +41,8 @@ class Room:
         Its inputs; partition p of all of them belongs to one station.
     make_station, make_backlog
         Called on assignment.
-    send, input_end, read_snapshots
-        The ways to the broker; the last gives the records of a partition of `snapshots`.
+    send, input_end, first_offsets, read_snapshots
+        The ways to the broker; the last two give where its partitions begin, and the records of one of `snapshots`.
     keeping
         How checkpoints are kept.
     metrics
@@ -60,6 +60,7 @@ class Room:
         make_backlog: Callable[[int], Backlog],
         send: Send,
         input_end: Callable[[TP], InputEnd],
+        first_offsets: Callable[[Iterable[TP]], Awaitable[Mapping[TP, int]]],
         read_snapshots: Callable[[int], Awaitable[Sequence[Record]]],
         keeping: Keeping,
         metrics: Metrics,
@@ -71,6 +72,7 @@ class Room:
         self._make_backlog = make_backlog
         self._send = send
         self._input_end = input_end
+        self._first_offsets = first_offsets
         self._read_snapshots = read_snapshots
         self._keeping = keeping
         self._metrics = metrics
@@ -238,8 +240,9 @@ class Room:
         if self._open and not desk.is_ready:
             began_s = time.monotonic()
             partition = desk.station.partition
+            first = await self._first_offsets(desk.committed)
             records = await self._watched(self._read_snapshots(partition))
-            for note in desk.take_up(records):
+            for note in desk.take_up(records, first):
                 log.warning("%s/%d: %s", self.name, partition, note)
                 self._metrics.state_resets.labels(self.name).inc()
             self._metrics.restored.labels(self.name).inc()

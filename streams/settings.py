@@ -22,6 +22,13 @@ from streams.worker_settings import WorkerSettings
 
 #: The groups of the core stand beside those of the shell, not in a table of their own.
 CORE_GROUPS = tuple(group.name for group in fields(CoreSettings))
+#: Settings that are tables, whose names are the user's own: tiers of accounts, limits by symbol.
+_TABLES = [
+    f"{group}.{leaf.name}"
+    for group in CORE_GROUPS
+    for leaf in fields(getattr(CoreSettings(), group))
+    if isinstance(getattr(getattr(CoreSettings(), group), leaf.name), dict)
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +112,7 @@ class Settings(BaseSettings):
     def __init__(self, **flags: object) -> None:
         given = {name: value for name, value in flags.items() if value is not None}
         layers = read_layers(given, os.environ)
-        refuse_unknown(layers, setting_names(type(self)))
+        refuse_unknown(layers, setting_names(type(self)), _TABLES)
         try:
             super().__init__(layers=layers)
         except ValidationError as error:
@@ -184,7 +191,9 @@ def _shown(value: object) -> object:
 
 
 def _origin(name: str, layers: tuple[Layer, ...] | list[Layer]) -> str:
-    return next((layer.origins[name] for layer in layers if name in layer.origins), DEFAULT)
+    within = f"{name}."
+    found = (origin for layer in layers for key, origin in layer.origins.items() if f"{key}.".startswith(within))
+    return next(found, DEFAULT)
 
 
 def _explain(error: ValidationError, layers: list[Layer]) -> str:

@@ -193,8 +193,8 @@ class Station:
         self._to_records = to_records
         self._next_offset: dict[str, int] = {}
         self._last_event_offset: dict[str, int] = {}
-        #: Inputs of which nothing was read yet since a checkpoint was taken up.
-        self._resumed: set[str] = set()
+        #: Per input, where reading begins as long as nothing was read.
+        self._starts: dict[str, int] = {}
         #: Per input, the offset below which a predecessor has told what was refused.
         self._told_below: dict[str, int] = {}
 
@@ -207,7 +207,18 @@ class Station:
         self.stage.resume(found.header.head, cells, notes)
         self._next_offset = dict(found.header.offsets)
         self._told_below = dict(found.header.positions)
-        self._resumed = set(self._next_offset)
+
+    def begin_at(self, starts: Mapping[str, int]) -> None:
+        """Expect the first records of each input at an offset: before it the broker has none, or all are done with.
+
+        Records that it has deleted before they were read, while nobody worked, are counted (`expired`).
+        """
+        for topic, start in starts.items():
+            position = self._next_offset.get(topic)
+            if position is not None and start > position:
+                self.stage.counters["expired"] += start - position
+                self._next_offset[topic] = start
+        self._starts = dict(starts)
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -231,18 +242,12 @@ class Station:
     def take(self, batch: RecordBatch, now_us: int) -> Taken:
         """Take the records of a batch that were not taken before.
 
-        Records that the broker has deleted before they were read, while nobody worked, are counted (`expired`).
-
         Raises
         ------
         StateError
             Records between this batch and the one before never came.
         """
-        expected = self._next_offset.get(batch.topic, batch.start)
-        if batch.start > expected and batch.topic in self._resumed:
-            self.stage.counters["expired"] += batch.start - expected
-            expected = batch.start
-        self._resumed.discard(batch.topic)
+        expected = self._next_offset.get(batch.topic, self._starts.get(batch.topic, batch.start))
         if batch.start > expected:
             raise StateError(
                 f"expected records of {batch.topic}[{batch.partition}] from offset {expected}, found {batch.start}"

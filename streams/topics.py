@@ -12,6 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from aiokafka.partitioner import murmur2
 
+from detectors.decisions import AuditRecord, LimitAck, Override, RateLimit, StressFrame, Trip
 from detectors.errors import BrokerError, ConfigError
 from detectors.events import EVENT_TYPES, KEY_FIELD
 from detectors.results import ActivityFrame, Alert, SignalFrame
@@ -26,6 +27,7 @@ _REMEMBERED_KEYS = 65_536
 
 ACCOUNT_ACTIVITY = "account-activity"
 SIGNALS = "signals"
+STRESS = "stress"
 ALERTS = "alerts"
 RATE_LIMITS = "rate-limits"
 GUARDRAILS = "guardrails"
@@ -33,6 +35,7 @@ DEAD_LETTERS = "dead-letters"
 OVERRIDES = "overrides"
 FEEDBACK = "feedback"
 LIMIT_ACKS = "limit-acks"
+AUDIT = "audit"
 SNAPSHOTS = "snapshots"
 
 
@@ -129,6 +132,16 @@ TOPICS: dict[str, Topic] = {
             payload=SignalFrame,
         ),
         Topic(
+            name=STRESS,
+            what="Correlation stage to account stages: alerts that bear on limits, the same in each partition.",
+            role="internal",
+            key="none; each partition has all",
+            partitioned=True,
+            cleanup="delete",
+            retention_ms=_DAY_MS,
+            payload=StressFrame,
+        ),
+        Topic(
             name=ALERTS,
             what="Alerts: each revision of each.",
             role="output",
@@ -146,6 +159,7 @@ TOPICS: dict[str, Topic] = {
             partitioned=True,
             cleanup="compact",
             retention_ms=None,
+            payload=RateLimit,
         ),
         Topic(
             name=GUARDRAILS,
@@ -155,6 +169,17 @@ TOPICS: dict[str, Topic] = {
             partitioned=False,
             cleanup="compact",
             retention_ms=None,
+            payload=Trip,
+        ),
+        Topic(
+            name=AUDIT,
+            what="Every change of a limit, trip, clearance and order, with the numbers that led to it; never changed.",
+            role="output",
+            key="account, rule and entity, or scope",
+            partitioned=False,
+            cleanup="delete",
+            retention_ms=400 * _DAY_MS,
+            payload=AuditRecord,
         ),
         Topic(
             name=DEAD_LETTERS,
@@ -173,6 +198,7 @@ TOPICS: dict[str, Topic] = {
             partitioned=False,
             cleanup="compact",
             retention_ms=None,
+            payload=Override,
         ),
         Topic(
             name=FEEDBACK,
@@ -191,6 +217,7 @@ TOPICS: dict[str, Topic] = {
             partitioned=True,
             cleanup="delete",
             retention_ms=3 * _DAY_MS,
+            payload=LimitAck,
         ),
         Topic(
             name=SNAPSHOTS,

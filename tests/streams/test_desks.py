@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -69,12 +69,15 @@ class Broker:
                 future.set_result(None)
         del self.under_way[:many]
 
+    async def first_offsets(self, partitions: Iterable[TP]) -> dict[TP, int]:
+        return dict.fromkeys(partitions, 0)
+
     async def snapshots(self, partition: int) -> list[Record]:
         return [(record.key, record.value) for record in self.arrived.get(("snapshots", partition), [])]
 
 
 def new_room(broker: Broker, core: CoreSettings, writer: str, partitions: int = 1) -> Room:
-    metrics, clock_us = Metrics.create(CollectorRegistry()), itertools.count(0, 1_000_000)
+    metrics, clock_us = Metrics.create(CollectorRegistry()), itertools.count(0, 200_000)
 
     def station(partition: int) -> Station:
         stage = MarketStage(partition, 1, core, lambda _: 0)
@@ -87,6 +90,7 @@ def new_room(broker: Broker, core: CoreSettings, writer: str, partitions: int = 
         make_backlog=lambda partition: Backlog(partition, MARKET_TOPICS, {}, 600),
         send=broker.send,
         input_end=lambda tp: InputEnd(None, None) if tp.topic in INPUTS else InputEnd(0, 0, next(clock_us)),
+        first_offsets=broker.first_offsets,
         read_snapshots=broker.snapshots,
         keeping=Keeping(partitions, 0.0, writer),
         metrics=metrics,

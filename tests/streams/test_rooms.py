@@ -1,7 +1,7 @@
 """A room: stations come and go with partitions, and offsets wait for the broker's answers."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import pytest
 from faust.types import TP
@@ -51,6 +51,7 @@ class Setup:
         self.metrics = Metrics.create(self.registry)
         self.made: list[CountingMarket] = []
         self.ends: dict[TP, InputEnd] = {}
+        self.first = 0
         self.stored: list[tuple[bytes | None, bytes | None]] = []
         self.room = Room(
             "market",
@@ -59,11 +60,15 @@ class Setup:
             make_backlog=lambda partition: Backlog(partition, MARKET_TOPICS, {}, max_open_ticks=100),
             send=self.sink.send,
             input_end=lambda tp: self.ends.get(tp, InputEnd(None, None)),
+            first_offsets=self._first_offsets,
             read_snapshots=self._read,
             keeping=Keeping(partitions=1, interval_s=0.0, writer="test"),
             metrics=self.metrics,
             app_id="test",
         )
+
+    async def _first_offsets(self, partitions: Iterable[TP]) -> dict[TP, int]:
+        return dict.fromkeys(partitions, self.first)
 
     async def _read(self, partition: int) -> list[tuple[bytes | None, bytes | None]]:
         return self.stored
