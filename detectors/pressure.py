@@ -1,0 +1,146 @@
+"""The pressure of accounts on the matching engine: leaky counters of cancels, the young ones dear, fills taken off."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from detectors.base import State
+from detectors.config import CoreSettings
+from detectors.entities import Entities
+from detectors.features.market import FILLS, PRESSURE
+from detectors.limit_settings import Baselines
+
+_FILLS_HALF_LIFE_S = 600.0
+#: Counters that no cancel would ever have to be taken from: what is below is not worth a decision.
+LEAST_RATIO = 0.05
+
+
+class Pressing(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An account that presses: its share of its cap, and whether it is a newcomer."""
+
+    account: str
+    ratio: float
+    is_newcomer: bool
+
+
+class _Counter:
+    __slots__ = ("fills", "time_us", "value")
+
+    def __init__(self, time_us: int) -> None:
+        self.value = 0.0
+        self.fills = 0.0
+        self.time_us = time_us
+
+    def state(self) -> list[Any]:
+        return [self.value, self.fills, self.time_us]
+
+    @classmethod
+    def of(cls, _name: object, state: list[Any], _notes: list[str]) -> "_Counter":
+        value, fills, time_us = state
+        made = cls(time_us)
+        made.value, made.fills = value, fills
+        return made
+
+
+class Pressure:
+    """Age-weighted pressure of every account of a partition, and of all newcomers together.
+
+    `pressure = max(0, pressure - leak * dt - fill_credit * fills) + cost`, where `cost` is 8 for a cancel younger than
+    5 s down to 1 below 300 s, and `leak` is that of the account's tier. It is a plain counter: nothing in it is
+    learned, so nobody can teach it to expect much. Credit is not banked: fills take off what is there, no more.
+
+    A newcomer is an account with fewer than `newcomer_fills` fills, half of them forgotten in ten minutes. Newcomers
+    have one more counter together: who splits over a hundred new accounts presses as one. Its cap is the exchange's,
+    each partition has its part of it. Fails to see: an attacker who has traded on each of his accounts before, and
+    stays below the cap on each of them; that is left to the models, which look for accounts in step.
+
+    Parameters
+    ----------
+    settings
+        The settings of the core.
+    partitions
+        Account partitions of the exchange.
+    counters
+        The stage's counters.
+
+    References
+    ----------
+    Kraken, "Rate limits": https://docs.kraken.com/api/docs/guides/spot-ratelimits
+
+    Examples
+    --------
+    >>> pressure = Pressure(CoreSettings(), 1, Counter())
+    >>> (pressing,), collective = pressure.add({"a": [9, 72, 0, 0]}, time_us=1_000_000)
+    >>> pressing.account, pressing.ratio, pressing.is_newcomer, collective
+    ('a', 0.4, True, 0.036)
+    """
+
+    def __init__(self, settings: CoreSettings, partitions: int, counters: Counter[str]) -> None:
+        limits = settings.limits
+        self._baselines = Baselines(limits)
+        self._fill_credit = limits.fill_credit
+        self._newcomer_fills = limits.newcomer_fills
+        self._collective_cap = limits.collective_cap / partitions
+        usual = limits.tiers["default"]
+        self._collective_leak_per_s = self._collective_cap * usual.pressure_leak_per_s / usual.pressure_cap
+        self._collective = 0.0
+        self._collective_us = 0
+        self._counters: Entities[_Counter] = Entities(
+            settings.memory.max_accounts,
+            save=_Counter.state,
+            load=_Counter.of,
+            turn=lambda one: one.time_us,
+            counters=counters,
+            evicted="evicted_pressures",
+        )
+
+    def __len__(self) -> int:
+        return len(self._counters)
+
+    def add(self, totals: Mapping[str, list[int]], time_us: int) -> tuple[tuple[Pressing, ...], float]:
+        """Take the counts of a tick that ends at `time_us`, by account in the order of names.
+
+        Returns
+        -------
+        tuple
+            Those who pressed in this tick and stand above `LEAST_RATIO`, and the newcomers' share of their cap.
+        """
+        pressing = []
+        newly = 0.0
+        for account, counts in totals.items():
+            cost, fills = counts[PRESSURE], counts[FILLS]
+            counter = self._counters.touch(account)
+            if counter is None:
+                if not cost:
+                    continue
+                counter = self._counters.add(account, _Counter(time_us))
+            tier = self._baselines.tier(account)
+            dt_s = (time_us - counter.time_us) / 1e6
+            counter.time_us = time_us
+            credit = self._fill_credit * fills
+            counter.value = max(counter.value - tier.pressure_leak_per_s * dt_s - credit, 0.0) + cost
+            counter.fills = counter.fills * 0.5 ** (dt_s / _FILLS_HALF_LIFE_S) + fills
+            is_newcomer = counter.fills < self._newcomer_fills
+            if is_newcomer:
+                newly += cost - credit
+            ratio = counter.value / tier.pressure_cap
+            if cost and ratio >= LEAST_RATIO and not self._baselines.is_exempt(account):
+                pressing.append(Pressing(account, ratio, is_newcomer))
+        leaked = self._collective - self._collective_leak_per_s * (time_us - self._collective_us) / 1e6
+        self._collective = max(max(leaked, 0.0) + newly, 0.0)
+        self._collective_us = time_us
+        return tuple(pressing), self._collective / self._collective_cap
+
+    def kept(self) -> dict[str, Entities[Any]]:
+        """The accounts' counters."""
+        return {"pressure": self._counters}
+
+    def head(self) -> State:
+        """The newcomers' counter."""
+        return {"collective": self._collective, "collective_us": self._collective_us}
+
+    def resume(self, head: State) -> None:
+        """Take up where `head()` was made."""
+        self._collective, self._collective_us = head["collective"], head["collective_us"]
