@@ -31,13 +31,15 @@ from streams.rooms import Room, agent_of
 from streams.settings import Settings
 from streams.snapshots import read_snapshots
 from streams.stations import OutgoingRecord, Station
-from streams.topics import ACCOUNT_ACTIVITY, SIGNALS, ensure_topics, partition_of
+from streams.topics import ACCOUNT_ACTIVITY, SIGNALS, STRESS, ensure_topics, partition_of
 from streams.transport import BatchConsumer, BatchTransport
 
 log = logging.getLogger(__name__)
 
 _BEAT_INTERVAL_S = 0.25
 _SHOW_INTERVAL_S = 1.0
+#: Only our own workers write them.
+_GAPLESS = frozenset({ACCOUNT_ACTIVITY, SIGNALS, STRESS})
 
 
 class SquallApp(faust.App):
@@ -52,7 +54,9 @@ class SquallApp(faust.App):
         self.settings = settings
         self.registry = registry
         self.metrics = Metrics.create(registry)
-        self.fetch_limits = FetchLimits(worker.max_batch_records, worker.max_batch_bytes, worker.fetch_max_wait_ms)
+        self.fetch_limits = FetchLimits(
+            worker.max_batch_records, worker.max_batch_bytes, worker.fetch_max_wait_ms, gapless=_GAPLESS
+        )
         self.idempotent_producer = worker.idempotent_producer
         self.committer = self
         self.failure: str | None = None

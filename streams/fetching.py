@@ -2,6 +2,7 @@
 # ruff: noqa: SLF001 - aiokafka has no public way to its raw records, positions and ends; the pinned 0.14.0 was read for it
 
 import asyncio
+import logging
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,12 +14,17 @@ from aiokafka.errors import ConsumerStoppedError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
+from detectors.errors import BrokerError
 from streams.batches import RecordBatch, cut_batches
+
+log = logging.getLogger(__name__)
 
 #: An answer to a fetch older than this says nothing about the end of the partition any more.
 _STALE_MS = 2_000
 #: How soon a partition that is no longer held is read again: what was fetched of it before wakes nobody.
 _HELD_WAIT_S = 0.05
+#: How long a record may be missing between others that are there; and how soon it is asked for again.
+_GAP_PATIENCE_S, _GAP_WAIT_S = 10.0, 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +38,14 @@ class FetchLimits:
     max_wait_ms
         How long the broker may hold an empty fetch, in milliseconds. A partition that was not part of a waiting fetch
         waits as long, and Tansu looks for new records only every half of it: it bounds the latency of a lone record.
+    gapless
+        Topics in which each offset holds a record: nobody compacts them or writes them in transactions.
     """
 
     max_records: int = 2_000
     max_bytes: int = 524_288
     max_wait_ms: int = 10
+    gapless: frozenset[str] = frozenset()
 
 
 class InputEnd(NamedTuple):
@@ -68,6 +77,8 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         self._touched: set[Any] = set()
         self._drained: dict[Any, _Drained] = {}
         self._held: frozenset[TP] = frozenset()
+        #: Where a record is missing, and since when.
+        self._gaps: dict[Any, tuple[int, float]] = {}
 
     def hold(self, partitions: frozenset[TP]) -> None:
         """Take nothing of these partitions until told otherwise; called from the main thread.
@@ -131,10 +142,13 @@ class BatchThread(driver.AIOKafkaConsumerThread):
             wanted = partitions - held
             # None wanted would be taken for all of them.
             fetched = await fetcher.fetched_records(wanted, timeout=0, max_records=max_records) if wanted else {}
+            fetched = {tp: whole for tp, records in fetched.items() if (whole := self._up_to_gap(tp, starts, records))}
             self._note(fetcher, starts, fetched)
             remaining_s = deadline_s - time.monotonic()
             if fetched or remaining_s <= 0 or fetcher._closed:
                 return starts, fetched
+            if self._gaps:
+                await asyncio.sleep(_GAP_WAIT_S)
             waiter = fetcher._create_fetch_waiter()
             done, _ = await asyncio.wait([waiter], timeout=min(remaining_s, _HELD_WAIT_S) if held else remaining_s)
             if done:
@@ -152,6 +166,31 @@ class BatchThread(driver.AIOKafkaConsumerThread):
                 starts[tp] = result._partition_records.next_fetch_offset
                 result._partition_records._consumer_record = _as_it_came
         return starts
+
+    def _up_to_gap(self, tp: Any, starts: Mapping[Any, int], records: list[Any]) -> list[Any]:  # noqa: ANN401
+        """Take the records before one that is missing, and ask for that one again.
+
+        The embedded broker gives an offset to a record before it can be read: when several write to a partition, a
+        later record may be seen first.
+        """
+        start = starts[tp]
+        if tp.topic not in self.app.fetch_limits.gapless or records[-1].offset - start + 1 == len(records):
+            self._gaps.pop(tp, None)
+            return records
+        whole = next(index for index, record in enumerate(records) if record.offset != start + index)
+        offset, now_s = start + whole, time.monotonic()
+        before = self._gaps.get(tp)
+        since_s = before[1] if before is not None and before[0] == offset else now_s
+        if now_s - since_s > _GAP_PATIENCE_S:
+            raise BrokerError(
+                f"{tp.topic}[{tp.partition}]: expected a record at offset {offset}, found none for "
+                f"{_GAP_PATIENCE_S:.0f} s, and one at {records[whole].offset}"
+            )
+        if since_s == now_s:
+            log.info("%s[%d]: offset %d is not there yet, %d is", tp.topic, tp.partition, offset, records[whole].offset)
+        self._gaps[tp] = (offset, since_s)
+        self._consumer.seek(tp, offset)
+        return records[:whole]
 
     def _note(self, fetcher: Any, starts: Iterable[Any], fetched: dict[Any, list[Any]]) -> None:  # noqa: ANN401
         """Note how far each partition was read, and which of its records was the last that could be seen."""
@@ -174,6 +213,7 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         """Partitions are read anew from their committed offsets; none is held."""
         self._touched.clear()
         self._drained.clear()
+        self._gaps.clear()
         self._held = frozenset()
 
     def input_end(self, tp: TP) -> InputEnd:

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from aiokafka import AIOKafkaConsumer
@@ -10,6 +10,7 @@ from faust.transport.drivers.aiokafka import ensure_aiokafka_TP
 from faust.types import TP
 from prometheus_client import CollectorRegistry
 
+from detectors.errors import BrokerError
 from streams.app import build_app
 from streams.broker import Broker
 from streams.fetching import BatchThread
@@ -23,6 +24,7 @@ pytestmark = [pytest.mark.asyncio, pytest.mark.broker]
 
 FIRST, SECOND = TP("trades", 0), TP("trades", 1)
 BOTH = {FIRST, SECOND}
+INTERNAL = TP("account-activity", 0)
 
 
 class Reader(BatchConsumer):
@@ -33,9 +35,10 @@ class Reader(BatchConsumer):
 
 
 class Fetching:
-    """Our consumer's thread over a consumer of two partitions that belongs to no group."""
+    """Our consumer's thread over a consumer of some partitions that belongs to no group."""
 
-    def __init__(self, broker: str, consumer: AIOKafkaConsumer) -> None:
+    def __init__(self, broker: str, consumer: AIOKafkaConsumer, partitions: set[TP]) -> None:
+        self.partitions = partitions
         app = build_app(Settings(broker=broker), CollectorRegistry(), counting_makers(4))
         reader = Reader(BatchTransport(app.conf.broker_consumer, app), _nothing, _nothing, _nothing)
         self.thread = cast("BatchThread", reader._thread)
@@ -43,7 +46,7 @@ class Fetching:
 
     async def fetch(self, wait_s: float = 0.3) -> dict[TP, list[int]]:
         """Offsets that one fetch brings, by partition."""
-        fetched = await self.thread._fetch_records(self.consumer, BOTH, timeout=wait_s)
+        fetched = await self.thread._fetch_records(self.consumer, self.partitions, timeout=wait_s)
         return {tp: [offset for batch in batches for offset in batch.offsets] for tp, batches in fetched.items()}
 
 
@@ -52,15 +55,15 @@ async def _nothing(*_: object) -> None:
 
 
 @asynccontextmanager
-async def fetching(broker: str) -> AsyncIterator[Fetching]:
+async def fetching(broker: str, partitions: set[TP] = BOTH) -> AsyncIterator[Fetching]:
     consumer = AIOKafkaConsumer(
         bootstrap_servers=bootstrap_servers(broker), auto_offset_reset="earliest", fetch_max_wait_ms=5
     )
     await consumer.start()
     try:
-        consumer.assign([ensure_aiokafka_TP(tp) for tp in BOTH])
+        consumer.assign([ensure_aiokafka_TP(tp) for tp in partitions])
         await consumer.seek_to_beginning()
-        yield Fetching(broker, consumer)
+        yield Fetching(broker, consumer, partitions)
     finally:
         await consumer.stop()
 
@@ -126,3 +129,31 @@ async def test_partitions_that_are_given_out_anew_are_not_held(own_broker: Broke
             return (await ours.fetch()).get(FIRST) == [0, 1, 2, 3, 4]
 
         await until(taken, 10.0)
+
+
+async def test_an_internal_record_that_is_seen_after_a_later_one_is_waited_for_but_not_for_ever(own_broker: Broker) -> None:
+    await ensure_topics(own_broker.url, 4)
+    async with producing(own_broker.url) as producer:
+        for _ in range(5):
+            await producer.send_and_wait(INTERNAL.topic, b"x", partition=INTERNAL.partition)
+    async with fetching(own_broker.url, {INTERNAL}) as ours:
+        records = [record for record in await _raw(ours) if record.offset != 2]
+        assert [one.offset for one in ours.thread._up_to_gap(_key(INTERNAL), {_key(INTERNAL): 0}, records)] == [0, 1]
+        # It is asked for again, and comes.
+        assert (await ours.fetch())[INTERNAL] == [2, 3, 4]
+        offset, since_s = ours.thread._gaps[_key(INTERNAL)]
+        ours.thread._gaps[_key(INTERNAL)] = (offset, since_s - 60.0)
+        with pytest.raises(BrokerError, match=r"expected a record at offset 2, found none for 10 s, and one at 3"):
+            ours.thread._up_to_gap(_key(INTERNAL), {_key(INTERNAL): 2}, records[2:])
+
+
+async def _raw(ours: Fetching) -> list[Any]:
+    found: list[Any] = []
+    while len(found) < 5:
+        for records in (await ours.consumer.getmany(timeout_ms=200)).values():
+            found += records
+    return found
+
+
+def _key(tp: TP) -> Any:  # noqa: ANN401 - aiokafka has no types
+    return ensure_aiokafka_TP(tp)
