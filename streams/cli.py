@@ -12,7 +12,21 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 from detectors.errors import ConfigError, SquallError
-from streams.commands import config, demo, doctor, produce, replay, simulate, topics, worker
+from streams.commands import (
+    alerts,
+    config,
+    demo,
+    doctor,
+    explain,
+    guardrails,
+    limits,
+    override,
+    produce,
+    replay,
+    simulate,
+    topics,
+    worker,
+)
 
 FAILED, WRONG_USE = 1, 2
 
@@ -71,6 +85,11 @@ app.command(epilog="Example: squall simulate --duration 120 --labels planted.ndj
 app.command(epilog="Example: squall topics --broker localhost:9092; squall topics --asyncapi > asyncapi.json")(
     topics.topics
 )
+app.command(epilog="Example: squall alerts --broker localhost:9092")(alerts.alerts)
+app.command(epilog="Example: squall limits acct-7; squall limits --all --json")(limits.limits)
+app.command(epilog="Example: squall guardrails --all")(guardrails.guardrails)
+app.command(epilog="Example: squall explain acct-7; squall explain 3f9a")(explain.explain)
+app.add_typer(override.override, name="override")
 app.command(epilog="Example: squall doctor --broker localhost:9092")(doctor.doctor)
 app.command("config", epilog="Example: SQUALL_TIMING__TICK_MS=50 squall config")(config.config_command)
 

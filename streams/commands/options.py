@@ -14,6 +14,7 @@ BrokerOption = Annotated[
 PartitionsOption = Annotated[
     int | None, typer.Option("--partitions", min=1, help="Partitions of every co-partitioned topic.")
 ]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 FilesArgument = Annotated[
     list[Path],
     typer.Argument(
