@@ -100,13 +100,13 @@ class Story:
         if len(fitting) == 1:
             return Subject("alert", fitting[0])
         if fitting:
-            first = ", ".join(fitting[:_MOST_NEAR])
+            first = ", ".join(map(repr, fitting[:_MOST_NEAR]))
             raise SquallError(
                 f"expected an account or the beginning of one alert's id, found {len(fitting)} alerts "
                 f"that begin with {self.asked!r}: {first}"
             )
         near = self._near()
-        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
         raise SquallError(
             f"expected an account or an alert's id, found nothing in {', '.join(_SOURCES)} about {self.asked!r}{hint}"
         )

@@ -15,7 +15,10 @@ from streams.files import line_of
 from streams.settings import setting_names
 from streams.topics import TOPICS
 
-COMMANDS = ("demo", "replay", "worker", "produce", "simulate", "topics", "config")
+COMMANDS = (
+    *("demo", "replay", "worker", "produce", "simulate", "topics", "config"),
+    *("alerts", "limits", "guardrails", "explain", "override"),
+)
 
 
 @pytest.fixture(autouse=True)
