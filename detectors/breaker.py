@@ -2,7 +2,6 @@
 
 from collections import Counter
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any
 
 from detectors.base import State
@@ -10,8 +9,9 @@ from detectors.config import CoreSettings
 from detectors.decisions import Trip
 from detectors.entities import Entities
 from detectors.guardrail_rules import Bounds, GuardrailRule
-from detectors.guardrail_settings import Guardrails, GuardrailTable
+from detectors.guardrail_settings import Guardrails
 from detectors.guardrail_states import GuardrailStates, Name
+from detectors.limits_by_entity import LimitsByEntity
 from detectors.timing import BEGINNING_US
 
 
@@ -43,8 +43,7 @@ class Breaker:
         self.states = GuardrailStates(rule, most, counters)
         self.most = most
         self.counters = counters
-        self.limits = GuardrailTable(settings.guardrails)
-        self.bounds = lru_cache(maxsize=65_536)(self._bounds)
+        self.bounds = LimitsByEntity(settings.guardrails, self.limits_of)
         self.turn = 0
 
     def limits_of(self, limits: Guardrails) -> Bounds:
@@ -57,7 +56,7 @@ class Breaker:
 
     def bounds_of(self, name: Name, seen: Any) -> Bounds:  # noqa: ANN401 - as above
         """The bounds of an entity, from the limits of its own name unless a rule knows better."""
-        return self.bounds(name)
+        return self.bounds.of(name)
 
     def changes_us(self, name: Name) -> int | None:
         """When the value of an entity next changes without an event of its own; None: never."""
@@ -104,9 +103,6 @@ class Breaker:
             due_us = self.changes_us(name)
             if due_us is not None:
                 self.states.wait(name, due_us)
-
-    def _bounds(self, entity: str) -> Bounds:
-        return self.limits_of(self.limits.of(entity))
 
     def next_turn(self) -> int:
         """A number for a touch of an entity, above all before it."""

@@ -51,7 +51,7 @@ class DepthBreaker(Breaker):
             trips += self.advance(event.timestamp, symbol)
             seen = (event.bids, event.asks)
             # More than what clears the soft floor changes nothing, so that a deep book is not added up to its end.
-            enough = 1.0 + 1.001 * float(self.bounds(symbol).soft_clear)
+            enough = 1.0 + 1.001 * float(self.bounds.of(symbol).soft_clear)
             depth = _thinner(event.bids, event.asks, enough)
             if depth is None:
                 trips += self.judge(symbol, seen)

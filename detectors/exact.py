@@ -6,6 +6,9 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 EXACT = Context(prec=50, rounding=ROUND_HALF_EVEN)
 _SHARES = Context(prec=28, rounding=ROUND_HALF_EVEN)
 _HUNDRED = Decimal(100)
+#: Below it, three roundings of a float move it by less than a thousandth.
+_PLAIN = 1e12
+_SURELY = 0.499
 
 
 def exact(number: float) -> Decimal:
@@ -38,6 +41,10 @@ def notional_cents(amount: float, price: float) -> int:
     >>> notional_cents(-3.0, 0.335), notional_cents(0.1, 0.7)
     (100, 7)
     """
+    near = abs(amount) * price * 100.0
+    # Where the float is surely on the right side of every half, the digits need not be looked at.
+    if near < _PLAIN and abs(near - round(near)) < _SURELY:
+        return round(near)
     hundredths = EXACT.multiply(EXACT.multiply(abs(exact(amount)), exact(price)), _HUNDRED)
     return int(EXACT.to_integral_value(hundredths))
 

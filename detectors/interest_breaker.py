@@ -109,7 +109,7 @@ class InterestBreaker(Breaker):
 
     def bounds_of(self, name: tuple[str, str], seen: object) -> Bounds:
         """The bounds of the position's symbol."""
-        return self.bounds(name[1])
+        return self.bounds.of(name[1])
 
     def value_of(self, name: tuple[str, str], seen: object) -> Decimal | None:
         """The share; None while open interest is not known."""
@@ -146,7 +146,7 @@ class InterestBreaker(Breaker):
             trips, notable = [], holder.amount > 0.0
         else:
             trips = self.weigh(name, holder.amount / interest.amount)
-            notable = holder.amount > _NOTABLE * float(self.bounds(name[1]).soft) * interest.amount
+            notable = holder.amount > _NOTABLE * float(self.bounds.of(name[1]).soft) * interest.amount
         if not notable and name not in self.states:
             self._drop(name)
         return trips

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from decimal import Decimal
-from functools import lru_cache
 
 from detectors.breaker import Breaker
 from detectors.config import CoreSettings
@@ -10,8 +9,10 @@ from detectors.decisions import Trip
 from detectors.events import LeverageChange
 from detectors.exact import EXACT, exact
 from detectors.guardrail_rules import LEVERAGE_CAP, Bounds, bounds_of
+from detectors.guardrail_settings import Guardrails
+from detectors.limits_by_entity import LimitsByEntity
 
-#: Above what an event may hold: below the first tier there is no cap.
+#: Above what an event may hold.
 _NO_CAP = Decimal(10_000_000)
 
 
@@ -36,7 +37,7 @@ class LeverageBreaker(Breaker):
 
     def __init__(self, settings: CoreSettings, counters: Counter[str]) -> None:
         super().__init__(LEVERAGE_CAP, settings, settings.guardrails.max_entities, counters)
-        self._tiers = lru_cache(maxsize=65_536)(self._tiers_of)
+        self._tiers = LimitsByEntity(settings.guardrails, _tiers_of)
 
     def on_change(self, change: LeverageChange, notional_cents: int) -> list[Trip]:
         """Judge a position by its change; changes come in the order of their offsets.
@@ -53,19 +54,24 @@ class LeverageBreaker(Breaker):
         # As text: a sum may have more digits than a packed number holds.
         return trips + self.weigh(name, change.leverage, (change.leverage, str(notional_cents)))
 
+    def limits_of(self, limits: Guardrails) -> Bounds:
+        """The bounds of a position below the first tier: none."""
+        return bounds_of((_NO_CAP, _NO_CAP), limits)
+
     def bounds_of(self, name: tuple[str, str], seen: tuple[float, str]) -> Bounds:
         """The bounds by the tier of the position's notional."""
         notional_cents = int(seen[1])
-        tiers = self._tiers(name[1])
-        return next((bounds for from_cents, bounds in tiers if notional_cents >= from_cents), tiers[-1][1])
+        for from_cents, bounds in self._tiers.of(name[1]):
+            if notional_cents >= from_cents:
+                return bounds
+        return self.bounds.of(name[1])
 
     def value_of(self, name: tuple[str, str], seen: tuple[float, str]) -> Decimal:
         """The leverage that was set last."""
         return exact(seen[0])
 
-    def _tiers_of(self, symbol: str) -> list[tuple[Decimal, Bounds]]:
-        """Caps by notional in hundredths, the highest first; at the end, that there is none."""
-        limits = self.limits.of(symbol)
-        caps = [(Decimal(0), _NO_CAP), *limits.leverage_caps]
-        tiers = [(EXACT.scaleb(start, 2), bounds_of((cap, cap), limits)) for start, cap in caps]
-        return tiers[::-1]
+
+def _tiers_of(limits: Guardrails) -> list[tuple[Decimal, Bounds]]:
+    """Bounds by notional in hundredths, the highest first."""
+    tiers = [(EXACT.scaleb(start, 2), bounds_of((cap, cap), limits)) for start, cap in limits.leverage_caps]
+    return tiers[::-1]

@@ -14,6 +14,7 @@ from detectors.events import Liquidation
 from detectors.exact import money, notional_cents
 from detectors.guardrail_rules import LIQUIDATIONS, Bounds, bounds_of
 from detectors.guardrail_settings import Guardrails
+from detectors.limits_by_entity import LimitsByEntity
 
 _SECOND_US = 1_000_000
 
@@ -78,6 +79,7 @@ class LiquidationBreaker(Breaker):
 
     def __init__(self, settings: CoreSettings, counters: Counter[str]) -> None:
         super().__init__(LIQUIDATIONS, settings, settings.memory.max_symbols, counters)
+        self._length_s = LimitsByEntity(settings.guardrails, lambda limits: limits.liquidation_window_s)
         self._windows: Entities[_Window] = Entities(
             None, save=_Window.state, load=_Window.of, turn=lambda window: window.turn
         )
@@ -88,11 +90,11 @@ class LiquidationBreaker(Breaker):
         for event in events:
             symbol = event.symbol
             trips += self.advance(event.timestamp, symbol)
-            if event.timestamp < self.clock_us - self._length_s(symbol) * _SECOND_US:
+            if event.timestamp < self.clock_us - self._length_s.of(symbol) * _SECOND_US:
                 continue
             window = self._take_up(symbol)
             window.add(self._second, notional_cents(event.amount, event.price))
-            window.roll(self._second - self._length_s(symbol))
+            window.roll(self._second - self._length_s.of(symbol))
             trips += self.weigh(symbol, window.cents / 100)
         return trips
 
@@ -105,7 +107,7 @@ class LiquidationBreaker(Breaker):
         if name not in self._windows:
             return Decimal(0)
         window = self._windows.change(name)
-        window.roll(self._second - self._length_s(name))
+        window.roll(self._second - self._length_s.of(name))
         return money(window.cents)
 
     def changes_us(self, name: str) -> int | None:
@@ -113,7 +115,7 @@ class LiquidationBreaker(Breaker):
         window = self._windows.get(name)
         if window is None or not window.seconds:
             return None
-        return (window.seconds[0][0] + self._length_s(name) + 1) * _SECOND_US
+        return (window.seconds[0][0] + self._length_s.of(name) + 1) * _SECOND_US
 
     def kept(self) -> dict[str, Entities[Any]]:
         """Tripped symbols, and the windows of all."""
@@ -122,9 +124,6 @@ class LiquidationBreaker(Breaker):
     @property
     def _second(self) -> int:
         return self.clock_us // _SECOND_US
-
-    def _length_s(self, symbol: str) -> int:
-        return self.limits.of(symbol).liquidation_window_s
 
     def _take_up(self, symbol: str) -> _Window:
         window = self._windows.touch(symbol)

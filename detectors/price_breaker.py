@@ -13,6 +13,7 @@ from detectors.entities import Entities
 from detectors.events import Trade
 from detectors.guardrail_rules import PRICE_MOVE, Bounds, bounds_of
 from detectors.guardrail_settings import Guardrails
+from detectors.limits_by_entity import LimitsByEntity
 from detectors.price_window import PriceWindow
 
 _SECOND_US = 1_000_000
@@ -46,6 +47,7 @@ class PriceBreaker(Breaker):
         self._windows: Entities[PriceWindow] = Entities(
             None, save=PriceWindow.state, load=PriceWindow.of, turn=lambda window: window.turn
         )
+        self._length_s = LimitsByEntity(settings.guardrails, lambda limits: limits.price_window_s)
         #: The windows of the symbols that traded in the current second.
         self._current: dict[str, PriceWindow] = {}
         self._second = -1
@@ -61,8 +63,13 @@ class PriceBreaker(Breaker):
                 if clock_us >= wake_us:
                     trips += self._come_on(trade.symbol)
                     wake_us = self._wake_us
-            window = current.get(trade.symbol)
-            if window is None or not window.calm_low <= trade.price <= window.calm_high:
+            window, price = current.get(trade.symbol), trade.price
+            if window is not None and window.safe_low <= price <= window.safe_high:
+                if not window.calm_low <= price <= window.calm_high and (
+                    trade.timestamp == clock_us or self._counts(trade)
+                ):
+                    self._windows.change(trade.symbol).widen(price)
+            elif self._counts(trade):
                 trips += self._take(trade)
                 wake_us = self._wake_us
         return trips
@@ -76,13 +83,13 @@ class PriceBreaker(Breaker):
         window = self._windows.get(name)
         if window is None:
             return Decimal(0)
-        self._windows.change(name).roll(self._second, self._length_s(name))
+        self._windows.change(name).roll(self._second, self._length_s.of(name))
         return window.move()
 
     def changes_us(self, name: str) -> int | None:
         """When the lowest or highest price leaves the window."""
         window = self._windows.get(name)
-        exit_s = None if window is None else window.next_exit_s(self._length_s(name))
+        exit_s = None if window is None else window.next_exit_s(self._length_s.of(name))
         return None if exit_s is None else exit_s * _SECOND_US
 
     def kept(self) -> dict[str, Entities[Any]]:
@@ -105,18 +112,19 @@ class PriceBreaker(Breaker):
         return trips
 
     def _take(self, trade: Trade) -> list[Trip]:
-        symbol, length_s = trade.symbol, self._length_s(trade.symbol)
-        if trade.timestamp < self.clock_us - length_s * _SECOND_US:
-            return []
+        symbol = trade.symbol
         window = self._take_up(symbol)
-        window.take(self._second, trade.price, length_s)
+        window.take(self._second, trade.price, self._length_s.of(symbol))
         trips = self.weigh(symbol, window.approximate_move())
         if symbol in self.states:
             window.stir()
         else:
-            window.settle(float(self.bounds(symbol).soft))
+            window.settle(float(self.bounds.of(symbol).soft))
         self._set_alarm()
         return trips
+
+    def _counts(self, trade: Trade) -> bool:
+        return trade.timestamp >= self.clock_us - self._length_s.of(trade.symbol) * _SECOND_US
 
     def _take_up(self, symbol: str) -> PriceWindow:
         window = self._windows.get(symbol)
@@ -132,9 +140,6 @@ class PriceBreaker(Breaker):
             self._windows.change(symbol)
         self._current[symbol] = window
         return window
-
-    def _length_s(self, symbol: str) -> int:
-        return self.limits.of(symbol).price_window_s
 
     def _set_alarm(self) -> None:
         self._wake_us = min((self._second + 1) * _SECOND_US, self.states.next_due_us)

@@ -14,8 +14,8 @@ class PriceWindow:
     """Lowest and highest price of a symbol in the current second and the `length_s` before it.
 
     Of each second only what may still become the window's lowest or highest is kept, so that every price enters and
-    leaves once. `calm_low` and `calm_high` bound the prices that change nothing: within them neither an extreme of the
-    current second is new nor a move can be near a limit.
+    leaves once. `safe_low` and `safe_high` bound the prices whose move is surely within a limit; `calm_low` and
+    `calm_high`, among them, those that are no new extreme of the current second either, and change nothing.
 
     Examples
     --------
@@ -26,12 +26,25 @@ class PriceWindow:
     (Decimal('0.05555555555555555555555555556'), 15)
     """
 
-    __slots__ = ("calm_high", "calm_low", "highs", "last", "lows", "second", "turn")
+    __slots__ = (
+        "_most_fall",
+        "_most_rise",
+        "calm_high",
+        "calm_low",
+        "highs",
+        "last",
+        "lows",
+        "safe_high",
+        "safe_low",
+        "second",
+        "turn",
+    )
 
     def __init__(self, turn: int) -> None:
         self.lows: deque[tuple[int, float]] = deque()
         self.highs: deque[tuple[int, float]] = deque()
         self.last = 0.0
+        self._most_rise = self._most_fall = 1.0
         self.second = -1
         self.turn = turn
         self.stir()
@@ -76,14 +89,36 @@ class PriceWindow:
         return None if first is None else first + length_s + 1
 
     def settle(self, limit: float) -> None:
-        """Find the calm prices, when moves above a limit matter."""
+        """Find the safe and calm prices for a limit; prices of the current second have been taken."""
         doubt = 1e-9 * (1.0 + limit)
-        self.calm_low = max(self.lows[-1][1], self.highs[0][1] * (1.0 - limit + doubt))
-        self.calm_high = min(self.highs[-1][1], self.lows[0][1] * (1.0 + limit - doubt))
+        self._most_rise, self._most_fall = 1.0 + limit - doubt, 1.0 - limit + doubt
+        self.safe_high = self.lows[0][1] * self._most_rise
+        self.safe_low = self.highs[0][1] * self._most_fall
+        self.calm_low = max(self.lows[-1][1], self.safe_low)
+        self.calm_high = min(self.highs[-1][1], self.safe_high)
+
+    def widen(self, price: float) -> None:
+        """Let a safe price enter that is not calm, in the second of the price before."""
+        lows, highs = self.lows, self.highs
+        if price < self.calm_low:
+            while lows and lows[-1][1] >= price:
+                lows.pop()
+            lows.append((self.second, price))
+            self.calm_low = price
+            self.safe_high = lows[0][1] * self._most_rise
+            self.calm_high = min(highs[-1][1], self.safe_high)
+        else:
+            while highs and highs[-1][1] <= price:
+                highs.pop()
+            highs.append((self.second, price))
+            self.calm_high = price
+            self.safe_low = highs[0][1] * self._most_fall
+            self.calm_low = max(lows[-1][1], self.safe_low)
 
     def stir(self) -> None:
-        """Let no price be calm."""
-        self.calm_low, self.calm_high = _NOWHERE, -_NOWHERE
+        """Let no price be safe."""
+        self.calm_low = self.safe_low = _NOWHERE
+        self.calm_high = self.safe_high = -_NOWHERE
 
     def state(self) -> list[Any]:
         """The window as plain values."""

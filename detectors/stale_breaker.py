@@ -113,7 +113,7 @@ class StaleBreaker(Breaker):
 
     def _watch(self, symbol: str) -> bool:
         """Look at a symbol again when its price is older than the next limit; False: it is so already."""
-        last, bounds = self._last.get(symbol), self.bounds(symbol)
+        last, bounds = self._last.get(symbol), self.bounds.of(symbol)
         limit = bounds.hard if symbol in self.states else bounds.soft
         age_us = int(limit * 1_000_000) + 1
         if last is None or last.last_us + age_us <= self.clock_us:
