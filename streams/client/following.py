@@ -102,12 +102,17 @@ class Following:
             return
         said = None if record.value is None else read_limit(account, record.value)
         ack = self._view.apply(account, said, self._clock_us())
-        if ack is None:
-            return
         if self.caught_up:
-            self._answer(ack)
-        else:
+            if ack is not None:
+                self._answer(ack)
+        elif said is None:
+            self._held_back.pop(account, None)
+        elif ack is not None and not self._is_older(ack):
             self._held_back[account] = ack
+
+    def _is_older(self, ack: LimitAck) -> bool:
+        before = self._held_back.get(ack.account)
+        return before is not None and ack.status == "stale" and ack.version < before.version
 
     def _answer_held_back(self) -> None:
         for ack in self._held_back.values():

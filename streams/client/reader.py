@@ -22,6 +22,7 @@ LIMIT_ACKS = "limit-acks"
 _log = logging.getLogger(__name__)
 #: How long the broker may wait with the answer that there is nothing new.
 _FETCH_WAIT_MS = 500
+_REQUEST_TIMEOUT_MS = 10_000
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 5.0
 _LAST_ANSWERS_S = 2.0
 
@@ -70,8 +71,11 @@ class LimitReader:
         clock_us: Callable[[], int] = _wall_clock_us,
         connection: Mapping[str, Any] | None = None,
     ) -> None:
-        named = {"bootstrap_servers": bootstrap_servers, "client_id": f"squall-limits-{engine}"}
-        self._connection = named | dict(connection or {})
+        self._connection = {
+            "bootstrap_servers": bootstrap_servers,
+            "client_id": f"squall-limits-{engine}",
+            "request_timeout_ms": _REQUEST_TIMEOUT_MS,
+        } | dict(connection or {})
         self._trust = trust or Trust()
         self._clock_us = clock_us
         self.view = LimitView(engine, default, baselines, self._trust)

@@ -83,6 +83,7 @@ def measure() -> dict[str, dict[str, float]]:
         "plain bucket without limits": (plain, "new"),
         "no limit in force": (lambda: ours(0.0), "new"),
         "one account in a hundred limited": (lambda: ours(0.01), "new"),
+        "one account in ten limited": (lambda: ours(0.1), "new"),
         "all accounts limited": (lambda: ours(1.0), "new"),
         "cancels": (lambda: ours(1.0), "cancel"),
     }
