@@ -223,7 +223,7 @@ def test_an_account_is_forgotten_once_no_older_record_could_hold_and_not_before(
 def test_baselines_come_from_a_mapping_or_a_callable_and_have_a_default() -> None:
     vip = Baseline(300.0, 600.0)
     for baselines in ({"A": vip}, lambda account: vip if account == "A" else None):
-        view = LimitView("engine-1", BASELINE, baselines)  # type: ignore[arg-type]
+        view = LimitView("engine-1", BASELINE, baselines)
         assert [view.baseline(account) for account in ACCOUNTS] == [vip, BASELINE]
 
 

@@ -22,7 +22,8 @@ class Engine:
     def follow(self, step: dict[str, Any]) -> object:
         match step["do"]:
             case "feed":
-                return self.view.feed_seen(step["at_us"])
+                self.view.feed_seen(step["at_us"])
+                return ""
             case "record":
                 return self._record(step)
             case "allow":
@@ -55,7 +56,7 @@ class Engine:
         }
 
 
-_EXPECTED = {"feed": "", "record": "ack", "allow": "allowed", "limit": "is"}
+_EXPECTED = {"record": "ack", "allow": "allowed", "limit": "is"}
 
 
 @pytest.mark.parametrize("path", VECTORS, ids=lambda path: path.stem)
@@ -63,7 +64,8 @@ def test_a_golden_vector_holds(path: Path) -> None:
     vector = json.loads(path.read_text())
     engine = Engine(vector)
     for number, step in enumerate(vector["steps"]):
-        assert engine.follow(step) == step.get(_EXPECTED[step["do"]]), f"step {number}: {step}"
+        expected = "" if step["do"] == "feed" else step[_EXPECTED[step["do"]]]
+        assert engine.follow(step) == expected, f"step {number}: {step}"
 
 
 def test_the_vectors_meet_every_answer_action_and_kind() -> None:
