@@ -15,7 +15,7 @@ from detectors.decisions import Override
 from detectors.errors import BrokerError, DecodeError
 from detectors.orders import order_fault
 from streams.settings import Settings
-from streams.topic_reading import decoder_of, is_at_end, known_partitions, lone_consumer
+from streams.topic_reading import decoder_of, existing_partitions, is_at_end, lone_consumer
 from streams.topics import OVERRIDES
 
 #: A valid order is a tenth of it at most, unless it is blown up.
@@ -172,8 +172,8 @@ class OrderFeed:
 
     async def _read(self) -> None:
         tp = TopicPartition(OVERRIDES, 0)
+        await existing_partitions(self._settings, OVERRIDES)
         async with lone_consumer(self._settings, OVERRIDES, fetch_wait_ms=_POLL_MS) as consumer:
-            known_partitions(consumer, OVERRIDES)
             consumer.assign([tp])
             await consumer.seek_to_beginning(tp)
             while True:

@@ -77,7 +77,8 @@ def _limit_lines(limit: RateLimit, record: AuditRecord | None, story: Story) -> 
         yield f"alerts: {_names(limit.alert_ids)}"
     if limit.action != "none":
         following = f"then {limit.next.multiplier:.3g} of the baseline from {clock_text(limit.next.at)}"
-        yield f"until {clock_text(limit.expires_at)} unless renewed; {following}"
+        lease = "" if limit.override_id else " unless renewed"
+        yield f"until {clock_text(limit.expires_at)}{lease}; {following}"
     author = "squall" if record is None else record.author
     if limit.override_id:
         yield f"by {story.author_of(limit.override_id) or author}, order {limit.override_id}"

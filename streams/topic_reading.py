@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from detectors.errors import BrokerError, DecodeError
@@ -64,9 +65,9 @@ async def read_topic(
         The broker does not answer, has no such topic, or does not get to the end.
     """
     try:
+        numbers = await existing_partitions(settings, topic) if partitions is None else partitions
+        tps = [TopicPartition(topic, number) for number in numbers]
         async with lone_consumer(settings, topic) as consumer:
-            numbers = known_partitions(consumer, topic) if partitions is None else partitions
-            tps = [TopicPartition(topic, number) for number in numbers]
             consumer.assign(tps)
             await consumer.seek_to_beginning(*tps)
             await _to_the_end(consumer, tps, take, deadline_s)
@@ -169,13 +170,30 @@ async def lone_consumer(
         await consumer.stop()
 
 
-def known_partitions(consumer: AIOKafkaConsumer, topic: str) -> list[int]:
-    """Tell the partitions of a topic, as the broker said when the consumer was started; BrokerError: it has none."""
-    # To ask for one topic by name may make the broker create it; at its start a consumer asks for all.
-    found: set[int] | None = consumer.partitions_for_topic(topic)
-    if not found:
+async def existing_partitions(settings: Settings, topic: str) -> list[int]:
+    """Tell the partitions that a topic has.
+
+    Raises
+    ------
+    BrokerError
+        There is no such topic, or the broker does not show it.
+    KafkaError, OSError
+        The broker does not answer.
+    """
+    admin = AIOKafkaAdminClient(
+        bootstrap_servers=bootstrap_servers(settings.broker),
+        client_id=f"{settings.app_id}-{topic}",
+        **client_security(settings.security),
+    )
+    try:
+        await admin.start()
+        # Asked for all topics: asking for one by name may make the broker create it.
+        described = {one["topic"]: one["partitions"] for one in await admin.describe_topics()}
+    finally:
+        await admin.close()
+    if not described.get(topic):
         raise BrokerError(f"expected a topic {topic}, the broker has none (or does not show it); see `squall topics`")
-    return sorted(found)
+    return sorted(one["partition"] for one in described[topic])
 
 
 async def _to_the_end(
