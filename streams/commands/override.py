@@ -7,27 +7,23 @@ from typing import Annotated, Literal
 
 import typer
 import uvloop
-from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
 from rich.console import Console
 from rich.text import Text
 
 from detectors.decisions import LimitAction, OrderAction, Override
-from detectors.errors import BrokerError, ConfigError, DecodeError
+from detectors.errors import ConfigError, DecodeError
 from detectors.orders import ACCOUNT_SCOPE, CONTROLLER, PATTERN_SCOPE
 from streams.commands.options import BrokerOption, ConfigOption, JsonOption, text_of
 from streams.commands.shown import now_us, print_json, show_table, tell_unreadable, until_text
+from streams.order_sending import orders_given, send_order
 from streams.orders import decode_order, encode_order
-from streams.security import client_security
 from streams.settings import Settings
 from streams.story_text import order_text
 from streams.summary import printable
 from streams.times import clock_text, span_us
-from streams.topic_reading import read_values
-from streams.topics import OVERRIDES, bootstrap_servers
+from streams.topics import OVERRIDES
 
 _COLUMNS = ("order", "until", "by", "why", "given", "id")
-_TIMEOUT_MS = 10_000
 
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why; it stands in every decision that follows from it.")]
 ForOption = Annotated[
@@ -157,7 +153,7 @@ def list_orders(
     config: ConfigOption = None,
 ) -> None:
     """Show the orders in force."""
-    found, unreadable = uvloop.run(_standing(Settings(broker=broker, config=text_of(config))))
+    found, unreadable = uvloop.run(orders_given(Settings(broker=broker, config=text_of(config))))
     tell_unreadable(OVERRIDES, unreadable)
     now = now_us()
     shown = [
@@ -214,7 +210,7 @@ def _login_name() -> str:
 
 
 def _give(order: Override, settings: Settings, as_json: bool) -> None:
-    replaced = uvloop.run(_send(order, settings))
+    replaced = uvloop.run(send_order(order, settings))
     if as_json:
         print_json({"ordered": order, "replaced": replaced})
         return
@@ -229,41 +225,6 @@ def _give(order: Override, settings: Settings, as_json: bool) -> None:
     console = Console()
     for name, fact in [*facts, ("take it back", _undoing(order))]:
         console.print(Text(f"{name:<13}", style="dim") + printable(fact), soft_wrap=True, highlight=False)
-
-
-async def _send(order: Override, settings: Settings) -> Override | None:
-    """Send an order; gives the one that was in force in its place."""
-    found, _ = await _standing(settings)
-    key, value = encode_order(order)
-    producer = AIOKafkaProducer(
-        bootstrap_servers=bootstrap_servers(settings.broker),
-        client_id=f"{settings.app_id}-override",
-        acks="all",
-        request_timeout_ms=_TIMEOUT_MS,
-        **client_security(settings.security),
-    )
-    try:
-        await producer.start()
-        await producer.send_and_wait(OVERRIDES, value, key, 0)
-    except (KafkaError, OSError) as error:
-        found_instead = str(error) or type(error).__name__
-        raise BrokerError(f"expected {settings.broker} to take the order, found: {found_instead}") from error
-    finally:
-        await producer.stop()
-    before = found.get(order.scope)
-    return before if before is not None and before.expires_at > order.timestamp else None
-
-
-async def _standing(settings: Settings) -> tuple[dict[str, Override], int]:
-    """The newest order of each scope."""
-    found: dict[str, Override] = {}
-
-    def take(_key: bytes, order: Override | None) -> None:
-        if order is not None:
-            found[order.scope] = order
-
-    unreadable = await read_values(settings, OVERRIDES, decode_order, take)
-    return found, unreadable
 
 
 def _undoing(order: Override) -> str:
