@@ -209,6 +209,15 @@ def test_a_clock_that_goes_back_neither_fills_a_bucket_nor_stops_it_from_filling
     assert sum(buckets.allow("A", "new", back_us + SECOND_US) for _ in range(30)) == 10
 
 
+def test_a_record_that_comes_after_the_clock_went_back_does_not_stop_a_bucket_from_filling() -> None:
+    view = watched(Trust(silence_s=1e8))
+    buckets = TokenBuckets(view)
+    assert sum(buckets.allow("A", "new", START_US) for _ in range(30)) == 20
+    back_us = START_US - 3_600 * SECOND_US
+    view.apply("A", limit(1, back_us), back_us)
+    assert sum(buckets.allow("A", "new", back_us + SECOND_US) for _ in range(30)) == 10
+
+
 def test_an_account_is_forgotten_once_no_older_record_could_hold_and_not_before() -> None:
     view = watched(Trust(longest_lease_s=60.0, longest_order_s=120.0))
     view.apply("A", limit(5, START_US), START_US)
