@@ -68,8 +68,8 @@ def books(draw: st.DrawFn) -> tuple[object, ...]:
 
 
 FLOWS: dict[str, st.SearchStrategy[list[Event]]] = {
-    "trades": timed(st.tuples(symbols, prices)).map(
-        lambda rows: [Trade(at, *row, amount=1.0, side="buy") for at, row in rows]  # type: ignore[arg-type]
+    "trades": timed(st.tuples(symbols, prices, st.just(1.0), st.just("buy"))).map(
+        lambda rows: [Trade(at, *row) for at, row in rows]  # type: ignore[arg-type]
     ),
     "liquidations": timed(st.tuples(symbols, st.just("sell"), prices, amounts)).map(
         lambda rows: [Liquidation(at, *row) for at, row in rows]  # type: ignore[arg-type]
