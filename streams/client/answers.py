@@ -36,7 +36,6 @@ class AckSender:
         self._topic = topic
         self._connection = connection
         self._waiting: Queue[LimitAck] = Queue(_MOST_WAITING)
-        self._needed = asyncio.Event()
         self._answered: dict[tuple[str, int], None] = {}
         #: `sent`, `failed`, and `dropped` because too many were waiting.
         self.counts: Counter[str] = Counter()
@@ -49,17 +48,14 @@ class AckSender:
         if len(self._answered) >= _MOST_REMEMBERED:
             del self._answered[next(iter(self._answered))]
         self._answered[version] = None
-        self._needed.set()
         try:
             self._waiting.put_nowait(ack)
         except QueueFull:
             self.counts["dropped"] += 1
 
     async def run(self) -> None:
-        """Send until cancelled; connects with the first answer, and again for ever."""
+        """Send until cancelled; connects again for ever."""
         pause_s = _FIRST_PAUSE_S
-        # Where limits are, the topic for answers is, too: a producer that comes before may make the broker create it.
-        await self._needed.wait()
         while True:
             producer = AIOKafkaProducer(**self._connection)
             try:

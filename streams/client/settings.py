@@ -46,7 +46,8 @@ class Trust:
     clock_tolerance_s
         How far Squall's clock and the engine's may be apart, >= 0.
     silence_s
-        The feed counts as silent when nothing was heard of it for so long, > 0.
+        The feed counts as silent when nothing was heard of it for so long, > 0. A live one is heard of about twice a
+        second: less than some seconds takes a hiccup for silence.
     longest_lease_s, longest_order_s
         The longest lease (`expires_at` - `issued_at`) that is believed: of a limit that Squall made, and of one that an
         operator ordered; > 0.

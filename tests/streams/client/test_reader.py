@@ -94,11 +94,12 @@ async def test_limits_come_into_force_are_followed_and_answered(own_broker: Brok
         assert sum(reader.allow("account-0") for _ in range(30)) in (10, 11)
         assert reader.allow("account-0", "cancel")
         await other.send("account-1", 3, rate=2.0)
-        await other.send("account-1", 2, rate=1.0)
+        for _ in range(2):
+            await other.send("account-1", 2, rate=1.0)
         await other.send_raw("account-2", b"{")
         await other.send_raw("account-3", None)
         await until(lambda: rate_of(reader, "account-3") is None)
-        await until(lambda: reader.view.counts["stale"] == 1 and reader.view.counts["malformed"] == 1)
+        await until(lambda: reader.view.counts["stale"] == 2 and reader.view.counts["malformed"] == 1)
         assert [rate_of(reader, f"account-{number}") for number in range(1, 4)] == [2.0, None, None]
         applied = [(f"account-{number}", 1, "applied", "engine-1") for number in range(6)]
         later = [("account-1", 2, "stale"), ("account-1", 3, "applied"), ("account-2", -1, "rejected")]
@@ -113,10 +114,12 @@ async def test_a_restarted_reader_has_the_same_limits_and_answers_only_what_is_i
         for version in range(1, 5):
             await other.send("B", version, rate=float(version))
         await other.send("B", 2, rate=2.0)
+        await other.send("C", 1)
+        await other.send_raw("C", None)
         for engine in ("engine-1", "engine-2"):
             async with LimitReader(other.servers, engine, BASELINE) as reader:
                 await asyncio.wait_for(reader.ready(), 20.0)
-                assert (rate_of(reader, "A"), rate_of(reader, "B")) == (None, 4.0)
+                assert [rate_of(reader, account) for account in "ABC"] == [None, 4.0, None]
         assert await other.answers(2) == [("B", 4, "applied", "engine-1"), ("B", 4, "applied", "engine-2")]
 
 
