@@ -81,9 +81,7 @@ class Breaker:
         """Judge an entity by what was seen now; exactly only if its approximate value may matter."""
         states, bounds = self.states, self.bounds_of(name, seen)
         if states.may_move(name, approximate, bounds, self.clock_us):
-            trips = self.judge(name, seen)
-            states.note(name, seen)
-            return trips
+            return self.judge(name, seen)
         if name in states:
             states.note(name, seen)
             self._attend(name)
@@ -94,7 +92,8 @@ class Breaker:
         value = self.value_of(name, seen)
         if value is None:
             return []
-        trips = self.states.settle(name, value, self.bounds_of(name, seen), self.clock_us, seen)
+        trips = self.states.settle(name, value, self.bounds_of(name, seen), self.clock_us)
+        self.states.note(name, seen)
         self._attend(name)
         return trips
 

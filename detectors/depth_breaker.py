@@ -55,7 +55,6 @@ class DepthBreaker(Breaker):
             depth = _thinner(event.bids, event.asks, enough)
             if depth is None:
                 trips += self.judge(symbol, seen)
-                self.states.note(symbol, seen)
             else:
                 trips += self.weigh(symbol, depth, seen)
         return trips

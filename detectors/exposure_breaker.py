@@ -91,7 +91,7 @@ class ExposureBreaker(Breaker):
             positions.put(next(iter(positions.by_symbol)), 0)
             self.counters["evicted_exposures"] += 1
         trips += self.weigh(account, positions.cents / 100)
-        if not positions.by_symbol and account not in self.states:
+        if not positions.by_symbol:
             self._accounts.remove(account)
         return trips
 

@@ -113,7 +113,7 @@ class GuardrailStates:
             clear = bounds.near_hard_clear
         return badness <= clear and clock_us >= standing.since_us + bounds.hold_us
 
-    def settle(self, name: Name, value: Decimal, bounds: Bounds, clock_us: int, seen: object = None) -> list[Trip]:
+    def settle(self, name: Name, value: Decimal, bounds: Bounds, clock_us: int) -> list[Trip]:
         """What follows from an entity's exact value.
 
         Parameters
@@ -124,26 +124,24 @@ class GuardrailStates:
             Its limits.
         clock_us
             The time of the rule's input, never back.
-        seen
-            Plain values by which the entity can be judged again when its hold is over.
         """
         standing = self.entities.get(name)
         if standing is None:
             level = bounds.level(value)
-            return [] if level is None else self._trip(name, level, value, bounds, clock_us, seen)
+            return [] if level is None else self._trip(name, level, value, bounds, clock_us)
         if standing.level == "soft" and bounds.beyond(value, bounds.hard):
-            return self._trip(name, "hard", value, bounds, clock_us, seen)
+            return self._trip(name, "hard", value, bounds, clock_us)
         if clock_us < standing.since_us + bounds.hold_us:
             return []
         if not bounds.beyond(value, bounds.soft_clear):
             self._drop(name)
             return [cleared(self.rule, name, standing.level, value, bounds, clock_us)]
         if standing.level == "hard" and not bounds.beyond(value, bounds.hard_clear):
-            return self._trip(name, "soft", value, bounds, clock_us, seen)
+            return self._trip(name, "soft", value, bounds, clock_us)
         return []
 
     def note(self, name: Name, seen: object) -> None:
-        """Remember what was last seen of an entity, if it is tripped."""
+        """Remember of a tripped entity, as plain values, by what it can be judged again when its hold is over."""
         if name in self.entities:
             self.entities.change(name).seen = seen
 
@@ -195,9 +193,7 @@ class GuardrailStates:
         self._counters["forgotten_trips"] += 1
         return forgotten(self.rule, name, standing.level, standing.value, standing.limit, clock_us, why)
 
-    def _trip(
-        self, name: Name, level: Level, value: Decimal, bounds: Bounds, clock_us: int, seen: object
-    ) -> list[Trip]:
+    def _trip(self, name: Name, level: Level, value: Decimal, bounds: Bounds, clock_us: int) -> list[Trip]:
         trips: list[Trip] = []
         if name in self.entities:
             self.entities.remove(name)
@@ -205,8 +201,7 @@ class GuardrailStates:
             trips.append(self.forget(next(iter(self.entities)), clock_us, f"{self._most} others are tripped"))
         trip = tripped(self.rule, name, level, value, bounds, clock_us)
         self._turn += 1
-        standing = self.entities.add(name, _Standing(level, clock_us, value, trip.limit, self._turn))
-        standing.seen = seen
+        self.entities.add(name, _Standing(level, clock_us, value, trip.limit, self._turn))
         self.wait(name, clock_us + bounds.hold_us)
         return [*trips, trip]
 

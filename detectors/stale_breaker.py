@@ -67,7 +67,7 @@ class StaleBreaker(Breaker):
         tick_end_us
             The end of the tick; ticks come in order.
         newest
-            When the newest price of a symbol in that tick came.
+            When the newest price of a symbol in that tick came, a time in the tick.
         """
         self.clock_us = max(self.clock_us, tick_end_us)
         due: set[str] = set(self.states.take_due(self.clock_us))
@@ -105,10 +105,9 @@ class StaleBreaker(Breaker):
     def _take_up(self, symbol: str, newest_us: int) -> None:
         last = self._last.touch(symbol)
         if last is None:
-            for forgotten in self.states.make_room(self._last, self.most):
-                self._ages.drop(forgotten)
+            self.states.make_room(self._last, self.most)
             last = self._last.add(symbol, _Last(newest_us, 0))
-        last.last_us = max(last.last_us, newest_us)
+        last.last_us = newest_us
         last.turn = self.next_turn()
 
     def _watch(self, symbol: str) -> bool:

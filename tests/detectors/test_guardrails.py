@@ -14,6 +14,7 @@ from detectors.decisions import Trip
 from detectors.events import BookSnapshot, DerivativeTicker, Event, Latency, LeverageChange, Liquidation, Trade
 from detectors.guardrail_settings import Guardrails
 from detectors.market_guardrails import MarketGuardrails
+from tests.detectors.guardrail_savings import Lives
 
 SECOND_US = 1_000_000
 Rows = list[tuple[int, str, str, str]]
@@ -240,6 +241,38 @@ def test_a_hard_floor_of_nothing_is_never_broken() -> None:
     guardrails = market(depth_floor=(Decimal(10_000), Decimal(0)))
     empty = BookSnapshot(0, "BTC-PERP", [], [])
     assert rows(guardrails.on_events("books", [empty])) == [(0, "tripped", "soft", "0")]
+
+
+def test_a_level_on_the_edge_of_the_band_counts_and_is_remembered() -> None:
+    guardrails = market(min_hold_s=60)
+    # Mid is 100; the bid at 99.5 is exactly 50 basis points away.
+    edge = BookSnapshot(30 * SECOND_US, "BTC-PERP", [(99.9, 1.0), (99.5, 200.0)], [(100.1, 500.0)])
+    assert rows(guardrails.on_events("books", [book(0, 50.0), edge])) == [(0, "tripped", "soft", "5000.00")]
+    assert rows(guardrails.on_events("books", [book(60, 500.0, "ETH-PERP")])) == [(60, "cleared", "soft", "19999.90")]
+
+
+def test_a_ticker_without_mark_and_index_still_moves_time() -> None:
+    guardrails = market(min_hold_s=60)
+    guardrails.on_events("tickers", [ticker(0, 103.0), ticker(1, 100.0)])
+    bare = DerivativeTicker(60 * SECOND_US, "BTC-PERP", open_interest=5.0)
+    assert rows(guardrails.on_events("tickers", [bare])) == [(60, "cleared", "soft", "0")]
+
+
+def test_a_hold_that_ends_within_a_second_is_over_within_it() -> None:
+    guardrails = market(price_window_s=1, min_hold_s=3)
+    trips = guardrails.on_events("trades", [trade(11.0, 100.0), trade(11.3, 94.0)])
+    assert rows(trips) == [(11, "tripped", "soft", "0.06")]
+    trips = guardrails.on_events("trades", [trade(at_s, 1.0, "ETH-PERP") for at_s in (14.1, 14.2, 14.35, 14.9)])
+    assert [(one.timestamp, one.state) for one in trips] == [(14_350_000, "cleared")]
+
+
+def test_what_was_seen_last_is_saved_though_nothing_was_said_of_it() -> None:
+    lives = Lives(MarketGuardrails, settings(min_hold_s=60))
+    lives.now.on_events("latency", [latency(0, 3e5)])
+    lives.save()
+    lives.now.on_events("latency", [latency(1, 10.0)])
+    lives.begin_again()
+    assert rows(lives.now.on_events("latency", [latency(60, 1.0, "gateway")])) == [(60, "cleared", "soft", "10.0")]
 
 
 def test_topics_without_a_rule_are_passed_over() -> None:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from detectors.account_guardrails import AccountGuardrails
@@ -134,6 +134,53 @@ def test_of_too_many_trips_the_one_that_stood_longest_is_cleared_as_forgotten() 
     assert counters["forgotten_trips"] == 1
 
 
+def test_an_account_without_positions_takes_no_memory() -> None:
+    guardrails = AccountGuardrails(SMALL, Counter())
+    opened, closed = (LeverageChange(0, "desk-7", "X", 5.0, None, position, 100.0) for position in (9.0, 0.0))
+    guardrails.on_events([opened])
+    assert list(guardrails.kept()["account_exposure_positions"]) == ["desk-7"]
+    guardrails.on_events([closed])
+    assert len(guardrails.kept()["account_exposure_positions"]) == 0
+
+
+@pytest.mark.parametrize("begins_again", [False, True])
+def test_the_order_of_forgetting_outlasts_lives(begins_again: bool) -> None:
+    lives = Lives(MarketGuardrails, SMALL)
+    for number in range(7):
+        trips = lives.now.on_events("latency", [Latency(number, f"part-{6 - number}", 2e6)])
+        if begins_again:
+            lives.begin_again()
+    assert trips[0].reason.startswith("forgotten")
+    assert trips[0].entity == "part-6"
+
+
+@pytest.mark.parametrize("begins_again", [False, True])
+def test_the_symbol_that_traded_in_no_later_second_is_forgotten_first(begins_again: bool) -> None:
+    lives = Lives(MarketGuardrails, SMALL)
+
+    def trade(at_us: int, symbol: str) -> None:
+        lives.now.on_events("trades", [Trade(at_us, symbol, 100.0, 1.0, "buy")])
+        if begins_again:
+            lives.begin_again()
+
+    for symbol in "ABCDEF":
+        trade(1, symbol)
+    trade(2, "B")
+    trade(1_000_000, "A")
+    trade(1_000_001, "G")
+    trade(1_000_002, "C")
+    assert sorted(lives.now.kept()["price_window"]) == list("ACDEFG")
+    trade(1_000_003, "H")
+    assert sorted(lives.now.kept()["price_window"]) == list("ACEFGH")
+
+
+def test_a_symbol_that_was_forgotten_begins_anew_in_the_same_second() -> None:
+    guardrails = MarketGuardrails(SMALL, Counter())
+    guardrails.on_events("trades", [Trade(1, symbol, 100.0, 1.0, "buy") for symbol in "ABCDEFG"])
+    again = [Trade(2, "A", 101.0, 1.0, "buy"), Trade(3, "A", 104.0, 1.0, "buy"), Trade(4, "A", 105.5, 1.0, "buy")]
+    assert guardrails.on_events("trades", again) == []
+
+
 def test_of_more_holders_than_are_remembered_the_largest_stay() -> None:
     settings = CoreSettings()
     guardrails = AccountGuardrails(settings, Counter())
@@ -143,6 +190,11 @@ def test_of_more_holders_than_are_remembered_the_largest_stay() -> None:
     assert len(remembered) == 1_000
     assert min(remembered) == ("holder-0501", "X")
     trips = guardrails.close_tick(200_000, [], {"X": 5_000.0})
+    assert len(remembered) == 1_000
+    guardrails.close_tick(300_000, [], {"X": 20_000.0})
+    assert min(remembered) == ("holder-0751", "X"), (
+        "less than a quarter of the limit is remembered of the tripped alone"
+    )
     assert {one.entity for one in trips} == {f"holder-{size:04}/X" for size in range(751, 1_501)}
 
 
@@ -198,6 +250,7 @@ def test_notional_is_rounded_from_the_digits_of_both(amount: float, price: float
     assert notional_cents(amount, price) == round(abs(Fraction(repr(amount))) * Fraction(repr(price)) * 100)
 
 
+@example(1_015, 100)
 @given(st.integers(0, 10**9), st.integers(0, 10**7))
 def test_notional_of_what_venues_write_is_exact(lots: int, ticks: int) -> None:
     cents = notional_cents(lots / 1_000, ticks / 100)

@@ -5,7 +5,7 @@ from decimal import Decimal
 from itertools import accumulate
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors.account_guardrails import AccountGuardrails
@@ -98,10 +98,10 @@ FLOWS: dict[str, st.SearchStrategy[list[Event]]] = {
 batches = st.lists(st.tuples(st.integers(1, 7), st.sampled_from(["go on", "save", "begin again"])), max_size=12)
 
 
-def spoken(topic: str, events: list[Event], cuts: list[tuple[int, str]], settings: CoreSettings) -> list[Said]:
+def spoken(topic: str, events: list[Event], cuts: list[tuple[int, str]], core: CoreSettings) -> list[Said]:
     """What the guardrails say of events that come in batches, in many lives."""
     on_market = topic != "leverage"
-    lives, out = Lives(MarketGuardrails if on_market else AccountGuardrails, settings), list[Said]()
+    lives, out = Lives(MarketGuardrails if on_market else AccountGuardrails, core), list[Said]()
     for size, then in [*cuts, (len(events), "go on")]:
         batch, events = events[:size], events[size:]
         out += said(lives.now.on_events(topic, batch) if on_market else lives.now.on_events(batch))
@@ -123,6 +123,34 @@ def test_rules_on_the_event_say_what_brute_force_says(
         oracle.take(topic, event)
     expected = sorted(oracle.out, key=lambda one: (one.timestamp, one.rule, one.entity))
     found = spoken(topic, events, cuts, SETTINGS)
+    assert sorted(found, key=lambda one: (one.timestamp, one.rule, one.entity)) == expected
+
+
+CROWDED = replace(GUARDRAILS, price_move=(Decimal("0.02"), Decimal("0.03")), price_window_s=2, min_hold_s=1, symbols={})
+crowds = st.lists(
+    st.tuples(
+        st.sampled_from([0, 0, 1, 100_000, 350_000, 1_000_000]),
+        st.sampled_from("AB"),
+        st.sampled_from([99.0, 99.3, 99.6, 100.0, 100.3, 100.7, 101.1, 101.5, 102.0]),
+    ),
+    max_size=60,
+)
+
+
+@settings(max_examples=300)
+@given(crowds, batches)
+def test_prices_that_mostly_change_nothing_are_still_all_there(
+    rows: list[tuple[int, str, float]], cuts: list[tuple[int, str]]
+) -> None:
+    times = accumulate((step for step, _, _ in rows), initial=0)
+    trades: list[Event] = [
+        Trade(at, symbol, price, 1.0, "buy") for at, (_, symbol, price) in zip(times, rows, strict=False)
+    ]
+    oracle = EventOracle(CROWDED)
+    for trade in trades:
+        oracle.take("trades", trade)
+    expected = sorted(oracle.out, key=lambda one: (one.timestamp, one.rule, one.entity))
+    found = spoken("trades", trades, cuts, replace(SETTINGS, guardrails=CROWDED))
     assert sorted(found, key=lambda one: (one.timestamp, one.rule, one.entity)) == expected
 
 
