@@ -4,7 +4,6 @@ from collections import Counter
 from decimal import Decimal
 from typing import Any
 
-from detectors.base import State
 from detectors.config import CoreSettings
 from detectors.decisions import Trip
 from detectors.entities import Entities
@@ -13,6 +12,9 @@ from detectors.guardrail_settings import Guardrails
 from detectors.guardrail_states import GuardrailStates, Name
 from detectors.limits_by_entity import LimitsByEntity
 from detectors.timing import BEGINNING_US
+
+#: What all entities of a rule share, as plain values.
+Head = dict[str, Any]
 
 
 class Breaker:
@@ -112,11 +114,11 @@ class Breaker:
         """The tripped entities, and whatever else the rule remembers of entities."""
         return {self.rule.name: self.states.entities}
 
-    def head(self) -> State:
+    def head(self) -> Head:
         """What all entities share."""
         return {"clock_us": self.clock_us, "turn": self.turn}
 
-    def resume(self, head: State, notes: list[str]) -> None:
+    def resume(self, head: Head, notes: list[str]) -> None:
         """Take up what all entities share, after the entities themselves."""
         self.clock_us, self.turn = head["clock_us"], head["turn"]
         self.states.resume()

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from detectors.base import State
-from detectors.breaker import Breaker
+from detectors.breaker import Breaker, Head
 from detectors.config import CoreSettings
 from detectors.decisions import Trip
 from detectors.entities import Entities
@@ -122,7 +121,7 @@ class InterestBreaker(Breaker):
         """Tripped positions, notable positions, and open interest."""
         return super().kept() | {"open_interest_holder": self._holders, "open_interest": self._interest}
 
-    def resume(self, head: State, notes: list[str]) -> None:
+    def resume(self, head: Head, notes: list[str]) -> None:
         """Take up what all positions share."""
         super().resume(head, notes)
         self._accounts = {}

@@ -4,8 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from detectors.base import State
-from detectors.breaker import Breaker
+from detectors.breaker import Breaker, Head
 from detectors.config import CoreSettings
 from detectors.decisions import Trip
 from detectors.depth_breaker import DepthBreaker
@@ -88,11 +87,11 @@ class MarketGuardrails:
         """What is tripped, and what the rules remember of symbols."""
         return {kind: entities for breaker in self._breakers for kind, entities in breaker.kept().items()}
 
-    def head(self) -> State:
+    def head(self) -> Head:
         """The times of the rules."""
         return {breaker.rule.name: breaker.head() for breaker in self._breakers}
 
-    def resume(self, head: State, notes: list[str]) -> None:
+    def resume(self, head: Head, notes: list[str]) -> None:
         """Take up the times of the rules, after the entities."""
         for breaker in self._breakers:
             breaker.resume(head[breaker.rule.name], notes)

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-from detectors.base import State
-from detectors.breaker import Breaker
+from detectors.breaker import Breaker, Head
 from detectors.config import CoreSettings
 from detectors.decisions import Trip
 from detectors.entities import Entities
@@ -96,7 +95,7 @@ class PriceBreaker(Breaker):
         """Tripped symbols, and the windows of all."""
         return super().kept() | {"price_window": self._windows}
 
-    def resume(self, head: State, notes: list[str]) -> None:
+    def resume(self, head: Head, notes: list[str]) -> None:
         """Take up what all symbols share."""
         super().resume(head, notes)
         self._second = self.clock_us // _SECOND_US

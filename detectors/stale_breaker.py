@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from detectors.base import State
-from detectors.breaker import Breaker
+from detectors.breaker import Breaker, Head
 from detectors.config import CoreSettings
 from detectors.decisions import Trip
 from detectors.due_times import DueTimes
@@ -95,7 +94,7 @@ class StaleBreaker(Breaker):
         """Tripped symbols, and when the prices of all came."""
         return super().kept() | {f"{self.rule.name}_last": self._last}
 
-    def resume(self, head: State, notes: list[str]) -> None:
+    def resume(self, head: Head, notes: list[str]) -> None:
         """Take up what all symbols share, and when each comes of age."""
         super().resume(head, notes)
         self._ages = DueTimes()

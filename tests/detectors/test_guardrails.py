@@ -1,9 +1,11 @@
 """Each guardrail trips, rises, holds and clears, with the number and the limit that it was about."""
 
+import ast
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -16,6 +18,7 @@ from detectors.guardrail_settings import Guardrails
 from detectors.market_guardrails import MarketGuardrails
 from tests.detectors.guardrail_savings import Lives
 
+ROOT = Path(__file__).parents[2]
 SECOND_US = 1_000_000
 Rows = list[tuple[int, str, str, str]]
 
@@ -273,6 +276,42 @@ def test_what_was_seen_last_is_saved_though_nothing_was_said_of_it() -> None:
     lives.now.on_events("latency", [latency(1, 10.0)])
     lives.begin_again()
     assert rows(lives.now.on_events("latency", [latency(60, 1.0, "gateway")])) == [(60, "cleared", "soft", "10.0")]
+
+
+def test_a_price_that_was_no_news_is_saved_all_the_same() -> None:
+    lives = Lives(MarketGuardrails, CoreSettings())
+    lives.now.on_events("trades", [trade(0, 100.0)])
+    lives.save()
+    lives.now.on_events("trades", [trade(0, 98.0)])
+    lives.begin_again()
+    assert rows(lives.now.on_events("trades", [trade(0, 102.998)])) == [(0, "tripped", "soft", "0.051")]
+
+
+def imported(module: str) -> set[str]:
+    """What a module of the core imports, and what is imported there in turn."""
+    reached, todo = set[str](), [module]
+    while todo:
+        name = todo.pop()
+        if name in reached:
+            continue
+        reached.add(name)
+        path = ROOT.joinpath(*name.split(".")).with_suffix(".py")
+        if path.is_file():
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.ImportFrom):
+                    todo.append(node.module or "")
+                elif isinstance(node, ast.Import):
+                    todo += [alias.name for alias in node.names]
+    return reached
+
+
+@pytest.mark.parametrize("module", ["detectors.market_guardrails", "detectors.account_guardrails"])
+def test_guardrails_know_no_model(module: str) -> None:
+    reached = imported(module)
+    assert "detectors.guardrail_states" in reached
+    # Every detector is made of `base`.
+    assert not {"detectors.base", "detectors.scorer", "detectors.calibration", "numpy"} & reached
+    assert not [name for name in reached if name.partition(".")[0] == "river"]
 
 
 def test_topics_without_a_rule_are_passed_over() -> None:
