@@ -1,4 +1,4 @@
-"""Everything that decides on the limits of a partition's accounts: their pressure, their signals, and the controller."""
+"""What decides on the limits of a partition's accounts: their pressure, their signals, and the controller."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence

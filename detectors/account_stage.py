@@ -1,35 +1,56 @@
 """The account stage: everything that is keyed by account."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from operator import attrgetter
 from typing import Any
 
-from detectors.account_watch import AccountWatch
+import msgspec
+
+from detectors.account_guardrails import AccountGuardrails
+from detectors.account_limits import AccountLimits
+from detectors.account_watch import AccountWatch, totals_of
 from detectors.base import State
 from detectors.config import CoreSettings
+from detectors.decisions import Decisions, Override, StressFrame, Trip
 from detectors.entities import Entities
 from detectors.events import Event, LeverageChange
 from detectors.ledger import EvidenceWindow, InputLedger
 from detectors.leverage_watch import LeverageWatch
-from detectors.results import Activity, ActivityFrame, Evidence, SignalFrame, SignalTick
+from detectors.limit_records import audit_of_trip
+from detectors.results import Activity, ActivityFrame, Evidence, LeverageMove, Signal, SignalFrame, SignalTick
 from detectors.stage import Cells, Stage
+from detectors.timing import Watermark
 
 ACTIVITY = "account-activity"
+STRESS = "stress"
+#: Who sends it.
+CORRELATION = "correlation/0"
 _EVIDENCE_S = 10
+_BY_TIME = attrgetter("timestamp")
 
 
 class AccountTick:
     """One partition's accounts in one tick."""
 
-    __slots__ = ("evidence", "leverage", "rows")
+    __slots__ = ("evidence", "interest", "leverage", "rows")
 
     def __init__(self) -> None:
         self.rows: list[Activity] = []
         self.evidence: list[Evidence] = []
         self.leverage: list[LeverageChange] = []
+        self.interest: dict[str, float] = {}
+
+
+class AccountOutput(msgspec.Struct, frozen=True):
+    """What an account stage has to say: its signals, and what it has decided."""
+
+    signals: SignalFrame
+    decisions: Decisions
 
 
 class AccountStage(Stage[AccountTick]):
-    """From leverage changes and account activity of one partition to signals, and leverage moves of symbols.
+    """From leverage changes and account activity of one partition to signals, leverage moves of symbols, and limits.
 
     Parameters
     ----------
@@ -39,11 +60,19 @@ class AccountStage(Stage[AccountTick]):
         Partitions of the market stage, each a source of activity.
     settings
         The settings of the core.
+    partition_of
+        Kafka's partition of an account, to know whose orders are its own; None: all are.
     """
 
     name = "account"
 
-    def __init__(self, partition: int, partitions: int, settings: CoreSettings) -> None:
+    def __init__(
+        self,
+        partition: int,
+        partitions: int,
+        settings: CoreSettings,
+        partition_of: Callable[[str], int] | None = None,
+    ) -> None:
         sources = [f"market/{source}" for source in range(partitions)]
         super().__init__(("leverage",), sources, partition, settings)
         self.source = f"{self.name}/{partition}"
@@ -53,6 +82,12 @@ class AccountStage(Stage[AccountTick]):
         self._leverage = LeverageWatch(settings, self.counters)
         self._evidence = EvidenceWindow(_EVIDENCE_S * self._second_ticks)
         self._said: list[SignalTick] = []
+        owner_of = partition_of or (lambda _account: partition)
+        self._limits = AccountLimits(settings, partition, partitions, self.counters, owner_of)
+        self._guardrails = AccountGuardrails(settings, self.counters)
+        self._trips: list[Trip] = []
+        self._stress_frames = InputLedger(STRESS, partition, settings.timing)
+        self._stress = Watermark((), settings.timing, (CORRELATION,))
 
     def push_frame(self, frame: ActivityFrame, offset: int, now_us: int) -> None:
         """Fold what one market stage handed on.
@@ -74,33 +109,56 @@ class AccountStage(Stage[AccountTick]):
                 state.rows += rows
                 state.evidence += evidence
                 self._frames.note(tick, offset, offset)
-        if frame.ticks:
-            self._last_tick[frame.source] = max(last, frame.ticks[-1][0])
+        for tick, symbol, interest in frame.interest:
+            if tick > last and not self._is_closed(tick):
+                self.open_tick(tick).interest[symbol] = interest
+                self._frames.note(tick, offset, offset)
+        newest = [tick for tick, *_ in (*frame.ticks[-1:], *frame.interest[-1:])]
+        self._last_tick[frame.source] = max(last, *newest) if newest else last
         self.watermark.frame(frame.source, frame.closed_us, frame.at_rest, now_us)
 
-    def poll(self, now_us: int) -> SignalFrame | None:
+    def push_stress(self, frame: StressFrame, offset: int, now_us: int) -> None:
+        """Take what the correlation stage said of alerts."""
+        self._stress_frames.read(offset)
+        if not self._stress.knows(frame.source):
+            self.counters["unknown_source"] += 1
+            return
+        self._limits.hear(frame)
+        # At rest or not, it has come as far as it says; only one that is not heard of is not waited for.
+        self._stress.observe(frame.source, frame.closed_us, now_us)
+
+    def obey(self, order: Override) -> None:
+        """Let an operator's order be in force from now on."""
+        self._limits.obey(order)
+
+    def poll(self, now_us: int) -> AccountOutput | None:
         """Close what the watermark allows, and say what came of it; None when there is nothing to say."""
         at_rest = self.advance(now_us)
-        if not self.must_speak(now_us, bool(self._said)):
+        decisions = self._decide(now_us)
+        if not self.must_speak(now_us, bool(self._said or decisions)):
             return None
-        return self._speak(at_rest)
+        return AccountOutput(self._speak(at_rest), decisions)
 
-    def flush(self) -> SignalFrame:
-        """Close everything: the input has ended."""
+    def flush(self) -> AccountOutput:
+        """Close everything: the input has ended; what waits for the correlation stage still waits."""
         self.close_until(self.end_us())
-        return self._speak(at_rest=True)
+        return AccountOutput(self._speak(at_rest=True), Decisions())
+
+    def finish(self) -> Decisions:
+        """Decide on everything that was closed: the correlation stage has said all it has to say."""
+        return self._decisions(None)
 
     def safe_offset(self, topic: str) -> int | None:
         """Every record of `topic` below it is in a closed tick; None when nothing was read."""
         return self.ledgers()[topic].safe_offset
 
     def ledgers(self) -> Mapping[str, InputLedger]:
-        """What was read of leverage changes, and of frames."""
-        return {**super().ledgers(), ACTIVITY: self._frames}
+        """What was read of leverage changes, and of frames of both kinds."""
+        return {**super().ledgers(), ACTIVITY: self._frames, STRESS: self._stress_frames}
 
     def kept(self) -> dict[str, Entities[Any]]:
         """Accounts, their positions, and the last ticks."""
-        return {**self._accounts.kept(), **self._leverage.kept()}
+        return {**self._accounts.kept(), **self._leverage.kept(), **self._limits.kept(), **self._guardrails.kept()}
 
     def head(self) -> State:
         """What is not of an account."""
@@ -108,6 +166,8 @@ class AccountStage(Stage[AccountTick]):
             "evidence": self._evidence.state(),
             "accounts": self._accounts.head(),
             "leverage": self._leverage.head(),
+            "limits": self._limits.head(),
+            "guardrails": self._guardrails.head(),
         }
 
     def resume(self, head: State, cells: Cells, notes: list[str]) -> None:
@@ -116,6 +176,8 @@ class AccountStage(Stage[AccountTick]):
         self._evidence.restore(head["evidence"])
         self._accounts.resume(head["accounts"], notes)
         self._leverage.resume(head["leverage"], notes)
+        self._limits.resume(head["limits"])
+        self._guardrails.resume(head["guardrails"], notes)
 
     def new_tick(self) -> AccountTick:
         """An empty tick."""
@@ -126,14 +188,37 @@ class AccountStage(Stage[AccountTick]):
         changes: Any = events
         state.leverage.extend(changes)
 
+    def judge(self, topic: str, events: Sequence[Event]) -> None:
+        """Let the guardrails look at positions, at once."""
+        changes: Any = events
+        self._trips += self._guardrails.on_events(changes)
+
     def close_tick(self, tick: int, state: AccountTick, evidence: tuple[Evidence, ...]) -> None:
         """Judge the accounts of a tick."""
         self._frames.close(tick)
         self._evidence.add(tick, (*sorted(state.evidence), *evidence))
-        signals = self._accounts.close_tick(tick, state.rows, self._evidence)
-        moves, jumps = self._leverage.close_tick(tick, state.leverage, self._evidence)
+        totals = totals_of(state.rows)
+        signals = self.guarded(
+            "accounts", partial(self._accounts.close_tick, tick, state.rows, totals, self._evidence), []
+        )
+        nothing: tuple[tuple[LeverageMove, ...], list[Signal]] = ((), [])
+        moves, jumps = self.guarded(
+            "leverage", partial(self._leverage.close_tick, tick, state.leverage, self._evidence), nothing
+        )
+        self._limits.close_tick(tick, state.rows, totals, (*signals, *jumps))
+        in_order = sorted(state.leverage, key=_BY_TIME)
+        self._trips += self._guardrails.close_tick((tick + 1) * self.tick_us, in_order, state.interest)
         if signals or moves or jumps:
             self._said.append(SignalTick(tick, (*signals, *jumps), moves, evidence if moves else ()))
+
+    def _decide(self, now_us: int) -> Decisions:
+        lost = self._stress.at_rest(now_us)
+        return self._decisions(None if lost else self._stress.reached_us()[CORRELATION])
+
+    def _decisions(self, heard_us: int | None) -> Decisions:
+        limits, audit = self._limits.decide(self.closed_us, heard_us)
+        trips, self._trips = tuple(self._trips), []
+        return Decisions(limits=limits, trips=trips, audit=(*audit, *map(audit_of_trip, trips)))
 
     def _speak(self, at_rest: bool) -> SignalFrame:
         ticks, self._said = tuple(self._said), []

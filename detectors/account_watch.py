@@ -59,13 +59,10 @@ class AccountWatch:
     def __len__(self) -> int:
         return len(self._detectors)
 
-    def close_tick(self, tick: int, rows: list[Activity], evidence: EvidenceWindow) -> list[Signal]:
-        """Score every account of a tick, in the order of their names.
-
-        The rows may come in any order; there is one an account and symbol.
-        """
-        rows.sort(key=_BY_ACCOUNT)
-        totals = _totals(rows)
+    def close_tick(
+        self, tick: int, rows: list[Activity], totals: dict[str, list[int]], evidence: EvidenceWindow
+    ) -> list[Signal]:
+        """Score every account of a tick, in the order of their names; `totals` are those of the rows."""
         self._windows.add(tick, totals)
         self._recent.add(tick, totals)
         time_s = (tick + 1) * self._tick_us / 1e6
@@ -168,8 +165,16 @@ class AccountWatch:
         )
 
 
-def _totals(rows: list[Activity]) -> dict[str, list[int]]:
-    """Counts by account over its symbols, in the order of the rows."""
+def totals_of(rows: list[Activity]) -> dict[str, list[int]]:
+    """Sort the rows of a tick, one an account and symbol, by name, and add each account's counts up over its symbols.
+
+    Examples
+    --------
+    >>> rows = [Activity("b", "X", 1, 8, 0, 0), Activity("a", "Y", 1, 8, 0, 0), Activity("a", "X", 2, 9, 1, 50)]
+    >>> totals_of(rows)
+    {'a': [3, 17, 1, 50], 'b': [1, 8, 0, 0]}
+    """
+    rows.sort(key=_BY_ACCOUNT)
     totals: dict[str, list[int]] = {}
     last = ""
     for row in rows:

@@ -1,12 +1,16 @@
 """The correlation stage: everything together, and the alerts that come of it."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
+
+import msgspec
 
 from detectors.alert_book import AlertBook, Finding
 from detectors.base import State
 from detectors.config import CoreSettings
 from detectors.correlation import Correlator, Joint
+from detectors.decisions import AlertMention, StressFrame
 from detectors.entities import Entities
 from detectors.events import Event
 from detectors.ledger import InputLedger, merge_evidence
@@ -40,6 +44,13 @@ class CorrelationTick:
         self.evidence: list[Evidence] = []
 
 
+class CorrelationOutput(msgspec.Struct, frozen=True):
+    """What the correlation stage has to say: alerts, and what account stages have to know of them, if that is due."""
+
+    alerts: tuple[Alert, ...]
+    stress: StressFrame | None
+
+
 class CorrelationStage(Stage[CorrelationTick]):
     """Signals of every source to ranked alerts.
 
@@ -55,6 +66,7 @@ class CorrelationStage(Stage[CorrelationTick]):
 
     def __init__(self, sources: Sequence[str], settings: CoreSettings) -> None:
         super().__init__((), sources, 0, settings)
+        self.source = f"{self.name}/0"
         self._frames = InputLedger(SIGNALS, 0, settings.timing)
         self._last_tick: dict[str, int] = {}
         self._leverage = LeveragePool(settings, self.counters)
@@ -76,6 +88,7 @@ class CorrelationStage(Stage[CorrelationTick]):
         self._model_version = model_version
         self._book = self._new_book()
         self._alerts: list[Alert] = []
+        self._mentions: list[tuple[int, tuple[AlertMention, ...]]] = []
 
     def push_frame(self, frame: SignalFrame, offset: int, now_us: int) -> None:
         """Fold what one source said; ticks of a source that came before (its worker began again) are skipped."""
@@ -99,20 +112,19 @@ class CorrelationStage(Stage[CorrelationTick]):
             self._last_tick[frame.source] = max(last, frame.ticks[-1].tick)
         self.watermark.frame(frame.source, frame.closed_us, frame.at_rest, now_us)
 
-    def poll(self, now_us: int) -> tuple[Alert, ...]:
+    def poll(self, now_us: int) -> CorrelationOutput:
         """Close what the watermark allows; the alerts that came of it, in order."""
-        self.advance(now_us)
-        alerts, self._alerts = tuple(self._alerts), []
-        return alerts
+        at_rest = self.advance(now_us)
+        speaks = self.must_speak(now_us, bool(self._mentions))
+        return CorrelationOutput(self._take_alerts(), self._speak(at_rest) if speaks else None)
 
-    def flush(self) -> tuple[Alert, ...]:
+    def flush(self) -> CorrelationOutput:
         """Close what was said so far: the input has ended.
 
         Alerts that are open stay open: time has not passed for them.
         """
         self.close_until(self.end_us())
-        alerts, self._alerts = tuple(self._alerts), []
-        return alerts
+        return CorrelationOutput(self._take_alerts(), self._speak(at_rest=True))
 
     def end_us(self) -> int:
         """The end of the second that the sources have come to: open alerts wait for time that has not passed."""
@@ -169,7 +181,8 @@ class CorrelationStage(Stage[CorrelationTick]):
         self._frames.close(tick)
         now_us = (tick + 1) * self.tick_us
         self._leverage.one_in = self.one_in
-        signals = [*state.signals, *self._leverage.close_tick(tick, state.moves, merge_evidence(state.evidence))]
+        pooled = partial(self._leverage.close_tick, tick, state.moves, merge_evidence(state.evidence))
+        signals = [*state.signals, *self.guarded("leverage", pooled, [])]
         signals.sort(key=lambda signal: (signal.detector, signal.scope, signal.entity, signal.symbol))
         findings = []
         for signal in signals:
@@ -181,11 +194,21 @@ class CorrelationStage(Stage[CorrelationTick]):
             findings += self._together(tick)
         elif signals:
             self.open_tick(self.last_of_second(tick))
-        self._alerts += self._book.take(findings, now_us)
-        self._alerts += self._book.resolve(now_us)
+        alerts = [*self._book.take(findings, now_us), *self._book.resolve(now_us)]
+        if alerts:
+            self._alerts += alerts
+            self._mentions.append((tick, tuple(_mention(alert) for alert in alerts)))
         due_us = self._book.resolve_due_us()
         if due_us is not None:
             self.open_tick(max(-(-due_us // self.tick_us) - 1, tick + 1))
+
+    def _take_alerts(self) -> tuple[Alert, ...]:
+        alerts, self._alerts = tuple(self._alerts), []
+        return alerts
+
+    def _speak(self, at_rest: bool) -> StressFrame:
+        mentions, self._mentions = tuple(self._mentions), []
+        return StressFrame(self.source, self.closed_us, at_rest, mentions)
 
     def _correlate(self, tick: int, signal: Signal) -> None:
         stream = f"{signal.detector}/{signal.scope}"
@@ -269,3 +292,7 @@ class CorrelationStage(Stage[CorrelationTick]):
             evidence=merge_evidence(part for signal in joint.signals for part in signal.evidence),
             families=len(joint.contributions),
         )
+
+
+def _mention(alert: Alert) -> AlertMention:
+    return AlertMention(alert.alert_id, alert.pattern, alert.severity, alert.status, alert.symbol, alert.accounts)

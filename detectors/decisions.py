@@ -137,6 +137,17 @@ class StressFrame(msgspec.Struct, frozen=True, array_like=True):
     ticks: tuple[tuple[int, tuple[AlertMention, ...]], ...]
 
 
+class Decisions(msgspec.Struct, frozen=True):
+    """What a stage has decided since it was last asked."""
+
+    limits: tuple["RateLimit", ...] = ()
+    trips: tuple["Trip", ...] = ()
+    audit: tuple["AuditRecord", ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.limits or self.trips or self.audit)
+
+
 class AuditRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """One line of the `audit` topic: what was decided, the numbers that led to it, and by whom.
 

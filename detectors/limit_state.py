@@ -11,9 +11,9 @@ class LimitState:
     """Where the limit of one account stands.
 
     Additive increase, multiplicative decrease: a step down takes the multiplier to `max(target, multiplier *
-    decrease)`, at most each `decrease_every_ms`. It is eased by `increase` each `increase_every_s` once `hold` seconds
-    have passed since the last step down. Each new episode within `longest_hold_s` of the one before holds `hold_growth` times as
-    long, up to `longest_hold_s`: what comes back again and again is not let go again and again.
+    decrease)`, at most each `decrease_every_ms`. It is eased by `increase` each `increase_every_s` once `hold_s`
+    have passed since the last step down. Each new episode within `longest_hold_s` of the one before holds `hold_growth`
+    times as long, up to `longest_hold_s`: what comes back again and again is not let go again and again.
 
     Parameters
     ----------

@@ -1,16 +1,20 @@
 """The market stage: everything that is keyed by symbol."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from detectors.base import State
 from detectors.config import CoreSettings
+from detectors.decisions import Decisions, Trip
 from detectors.entities import Entities
 from detectors.events import Event
 from detectors.features.market import AccountCounts, MarketTick
 from detectors.ledger import EvidenceWindow
+from detectors.limit_records import audit_of_trip
+from detectors.market_guardrails import MarketGuardrails
 from detectors.recent_ticks import RecentTicks
 from detectors.results import Activity, ActivityFrame, Evidence, Signal, SignalFrame, SignalTick
 from detectors.stage import Cells, Stage
@@ -21,10 +25,11 @@ _EVIDENCE_S = 10
 
 
 class MarketOutput(msgspec.Struct, frozen=True):
-    """What a market stage has to say: one activity frame for each account partition, and its signals."""
+    """What a market stage has to say: one activity frame for each account partition, its signals, and trips."""
 
     activity: tuple[ActivityFrame, ...]
     signals: SignalFrame
+    decisions: Decisions = Decisions()
 
 
 class MarketStage(Stage[MarketTick]):
@@ -47,7 +52,7 @@ class MarketStage(Stage[MarketTick]):
     def __init__(
         self, partition: int, partitions: int, settings: CoreSettings, partition_of: Callable[[str], int]
     ) -> None:
-        super().__init__(("trades", "cancels", "books", "tickers", "liquidations"), (), partition, settings)
+        super().__init__(("trades", "cancels", "books", "tickers", "liquidations", "latency"), (), partition, settings)
         self.source = f"{self.name}/{partition}"
         self._partitions = partitions
         self._partition_of = partition_of
@@ -64,11 +69,15 @@ class MarketStage(Stage[MarketTick]):
         self._evidence = EvidenceWindow(_EVIDENCE_S * self._second_ticks)
         self._signals: list[SignalTick] = []
         self._activity: list[list[tuple[int, tuple[Evidence, ...], tuple[Activity, ...]]]] = self._no_activity()
+        self._interest: list[tuple[int, str, float]] = []
+        self._guardrails = MarketGuardrails(settings, self.counters)
+        self._trips: list[Trip] = []
 
     def poll(self, now_us: int) -> MarketOutput | None:
         """Close what the watermark allows, and say what came of it; None when there is nothing to say."""
         at_rest = self.advance(now_us)
-        if not self.must_speak(now_us, bool(self._signals) or any(self._activity)):
+        something = self._signals or self._interest or self._trips or any(self._activity)
+        if not self.must_speak(now_us, bool(something)):
             return None
         return self._speak(at_rest)
 
@@ -91,20 +100,35 @@ class MarketStage(Stage[MarketTick]):
             state.add_trades(typed)
         elif topic == "books":
             state.add_books(typed)
+        elif topic == "tickers":
+            state.add_tickers(typed)
+
+    def judge(self, topic: str, events: Sequence[Event]) -> None:
+        """Let the guardrails look at raw values, at once."""
+        self._trips += self._guardrails.on_events(topic, events)
 
     def close_tick(self, tick: int, state: MarketTick, evidence: tuple[Evidence, ...]) -> None:
         """Let every symbol of the tick be watched, and hand on what its accounts did."""
         self._evidence.add(tick, evidence)
         signals: list[Signal] = []
         for symbol in sorted(state.symbols):
-            signals += self._watch(symbol).close_tick(tick, state.symbols[symbol], self._evidence)
+            signals += self.guarded(
+                symbol, partial(self._watch(symbol).close_tick, tick, state.symbols[symbol], self._evidence), []
+            )
         self._recent.add(tick, {symbol: (one.trades, one.accounts) for symbol, one in state.symbols.items()})
         if tick == self.last_of_second(tick):
             for symbol in sorted(name for name, watch in self._watches.items() if watch.has_second):
-                signals += self._watch(symbol).close_second(tick, self._evidence)
+                signals += self.guarded(
+                    symbol, partial(self._watch(symbol).close_second, tick, self._evidence), []
+                )
         if signals:
             self._signals.append(SignalTick(tick, tuple(signals)))
         self._hand_on(tick, state, evidence)
+        references = {symbol: (found.mark_us, found.index_us) for symbol, found in sorted(state.references.items())}
+        self._trips += self._guardrails.close_tick((tick + 1) * self.tick_us, references)
+        for symbol, found in sorted(state.references.items()):
+            if found.interest is not None:
+                self._interest.append((tick, symbol, found.interest[1]))
 
     def _hand_on(self, tick: int, state: MarketTick, evidence: tuple[Evidence, ...]) -> None:
         rows: list[list[Activity]] = [[] for _ in range(self._partitions)]
@@ -124,17 +148,18 @@ class MarketStage(Stage[MarketTick]):
         return watch
 
     def kept(self) -> dict[str, Entities[Any]]:
-        """Symbols, and the last ticks."""
-        return {"symbol": self._watches, "tick": self._recent.ticks}
+        """Symbols, the last ticks, and what guardrails remember."""
+        return {"symbol": self._watches, "tick": self._recent.ticks, **self._guardrails.kept()}
 
     def head(self) -> State:
         """What is not of a symbol."""
-        return super().head() | {"evidence": self._evidence.state()}
+        return super().head() | {"evidence": self._evidence.state(), "guardrails": self._guardrails.head()}
 
     def resume(self, head: State, cells: Cells, notes: list[str]) -> None:
         """Let the last ticks enter the windows of the symbols again."""
         super().resume(head, cells, notes)
         self._evidence.restore(head["evidence"])
+        self._guardrails.resume(head["guardrails"], notes)
         last_closed = self.closed_us // self.tick_us - 1
         for tick, symbols in self._recent.items():
             for symbol, (trades, accounts) in symbols.items():
@@ -151,9 +176,12 @@ class MarketStage(Stage[MarketTick]):
     def _speak(self, at_rest: bool) -> MarketOutput:
         ticks, self._signals = tuple(self._signals), []
         activity, self._activity = self._activity, self._no_activity()
+        interest, self._interest = tuple(self._interest), []
+        trips, self._trips = tuple(self._trips), []
         return MarketOutput(
-            tuple(ActivityFrame(self.source, self.closed_us, at_rest, tuple(rows)) for rows in activity),
+            tuple(ActivityFrame(self.source, self.closed_us, at_rest, tuple(rows), interest) for rows in activity),
             SignalFrame(self.source, self.closed_us, at_rest, ticks),
+            Decisions(trips=trips, audit=tuple(map(audit_of_trip, trips))),
         )
 
     def _no_activity(self) -> list[list[tuple[int, tuple[Evidence, ...], tuple[Activity, ...]]]]:

@@ -5,9 +5,10 @@ from collections.abc import Callable
 
 import msgspec
 
-from detectors.account_stage import AccountStage
+from detectors.account_stage import AccountOutput, AccountStage
 from detectors.config import CoreSettings
-from detectors.correlation_stage import CorrelationStage
+from detectors.correlation_stage import CorrelationOutput, CorrelationStage
+from detectors.decisions import AuditRecord, Decisions, RateLimit, Trip
 from detectors.events import Event, key_of
 from detectors.market_stage import MarketOutput, MarketStage
 from detectors.results import Alert, Refusal, Signal, SignalFrame
@@ -20,8 +21,11 @@ _BATCH = 512
 class Results(msgspec.Struct):
     """What came out."""
 
-    alerts: list[Alert]
-    signals: list[Signal]
+    alerts: list[Alert] = msgspec.field(default_factory=list)
+    signals: list[Signal] = msgspec.field(default_factory=list)
+    limits: list[RateLimit] = msgspec.field(default_factory=list)
+    trips: list[Trip] = msgspec.field(default_factory=list)
+    audit: list[AuditRecord] = msgspec.field(default_factory=list)
 
 
 def source_names(partitions: int) -> list[str]:
@@ -54,21 +58,22 @@ class Pipeline:
     >>> pipeline.push("trades", 0, Trade(1_000_000, "BTC-PERP", 100.0, 1.0, "buy"))
     >>> pipeline.flush()
     >>> pipeline.results()
-    Results(alerts=[], signals=[])
+    Results(alerts=[], signals=[], limits=[], trips=[], audit=[])
     """
 
     def __init__(self, settings: CoreSettings, partitions: int, partition_of: Callable[[str], int]) -> None:
         self._partition_of = partition_of
         self._lateness_us = settings.timing.lateness_us
         self._market = [MarketStage(number, partitions, settings, partition_of) for number in range(partitions)]
-        self._account = [AccountStage(number, partitions, settings) for number in range(partitions)]
+        self._account = [AccountStage(number, partitions, settings, partition_of) for number in range(partitions)]
         self._correlation = CorrelationStage(source_names(partitions), settings)
-        self._results = Results([], [])
+        self._results = Results()
         # The time of the files as a whole: one wild line must not move it.
         self._guard = ClockGuard(settings.timing)
         self._pushed = 0
         self._frames = [0] * partitions
         self._signal_frames = 0
+        self._stress_frames = 0
 
     @property
     def counters(self) -> Counter[str]:
@@ -100,12 +105,14 @@ class Pipeline:
         for market in self._market:
             self._hand_on(market.flush())
         for account in self._account:
-            self._signals(account.flush())
-        self._results.alerts += self._correlation.flush()
+            self._hear(account.flush())
+        self._spread(self._correlation.flush())
+        for account in self._account:
+            self._keep(account.finish())
 
     def results(self) -> Results:
         """What has come out since the last call."""
-        results, self._results = self._results, Results([], [])
+        results, self._results = self._results, Results()
         return results
 
     def _turn(self) -> None:
@@ -118,16 +125,33 @@ class Pipeline:
                 self._hand_on(output)
         for account in self._account:
             account.complete(complete_us)
-            frame = account.poll(0)
-            if frame is not None:
-                self._signals(frame)
-        self._results.alerts += self._correlation.poll(0)
+            found = account.poll(0)
+            if found is not None:
+                self._hear(found)
+        self._spread(self._correlation.poll(0))
 
     def _hand_on(self, output: MarketOutput) -> None:
         for partition, frame in enumerate(output.activity):
             self._account[partition].push_frame(frame, self._frames[partition], 0)
             self._frames[partition] += 1
+        self._keep(output.decisions)
         self._signals(output.signals)
+
+    def _hear(self, output: AccountOutput) -> None:
+        self._keep(output.decisions)
+        self._signals(output.signals)
+
+    def _spread(self, output: CorrelationOutput) -> None:
+        self._results.alerts += output.alerts
+        if output.stress is not None:
+            for account in self._account:
+                account.push_stress(output.stress, self._stress_frames, 0)
+            self._stress_frames += 1
+
+    def _keep(self, decisions: Decisions) -> None:
+        self._results.limits += decisions.limits
+        self._results.trips += decisions.trips
+        self._results.audit += decisions.audit
 
     def _signals(self, frame: SignalFrame) -> None:
         self._correlation.push_frame(frame, self._signal_frames, 0)

@@ -114,13 +114,14 @@ class ActivityFrame(msgspec.Struct, frozen=True, array_like=True):
     """Market stage to account stage: the ticks closed since the last frame, and how far time has come at the source.
 
     `ticks` holds (tick number, evidence, rows) in order. `at_rest` says that the source has no open tick and no input
-    left.
+    left. `interest` holds (tick number, symbol, open interest) where that was told, in order.
     """
 
     source: str
     closed_us: int
     at_rest: bool
     ticks: tuple[tuple[int, tuple[Evidence, ...], tuple[Activity, ...]], ...]
+    interest: tuple[tuple[int, str, float], ...] = ()
 
 
 class SignalFrame(msgspec.Struct, frozen=True):

@@ -1,5 +1,6 @@
 """Score, explain, calibrate, then learn: in this order, and in this place only."""
 
+import math
 from collections import Counter, deque
 
 import msgspec
@@ -89,6 +90,10 @@ class Scorer:
     def step(self, detector: Detector, x: Features, time_s: float) -> Verdict | None:
         """Score `x`, learn it, and answer with a verdict if it stands out and is to be believed."""
         score = detector.score_one(x)
+        if not math.isfinite(score):
+            # Nothing may be learned from it, least of all what is ordinary.
+            self._counters["score_not_finite"] += 1
+            return None
         verdict = self.judge(score, time_s) if detector.ready else None
         if verdict is not None:
             verdict = msgspec.structs.replace(verdict, contributions=detector.explain_one(x))

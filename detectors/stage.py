@@ -1,8 +1,8 @@
 """What the stages have in common: inputs, open ticks, and the order in which ticks close."""
 
 import heapq
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from detectors.base import State
@@ -14,10 +14,12 @@ from detectors.results import Evidence, Refusal
 from detectors.timing import BEGINNING_US, Watermark
 
 TickState = TypeVar("TickState")
+Result = TypeVar("Result")
 #: State of entities: kind -> name -> plain values.
 Cells = Mapping[str, Mapping[Name, Any]]
 
 _REFUSED_FUTURE = "future"
+_MOST_FAULTS = 10
 
 
 class Stage(Generic[TickState]):
@@ -56,6 +58,8 @@ class Stage(Generic[TickState]):
         self._said_us = BEGINNING_US
         self._said_at_us = -1
         self.one_in = 1
+        #: What failed lately, for whoever runs the stage to tell.
+        self.faults: deque[str] = deque(maxlen=_MOST_FAULTS)
 
     def sample(self, one_in: int) -> None:
         """Let heavy models look at one observation in so many, from the next tick on; 1: at all.
@@ -63,6 +67,18 @@ class Stage(Generic[TickState]):
         Which ones follows from a count. Counts, rates and cheap scores are made of everything all the same.
         """
         self.one_in = one_in
+
+    def guarded(self, model: str, work: Callable[[], Result], nothing: Result) -> Result:
+        """Let models work; where one fails, that is counted and told, and the stage goes on without what it had to say.
+
+        Guardrails, limits and all other models must not end with it.
+        """
+        try:
+            return work()
+        except Exception as error:
+            self.counters["model_failed"] += 1
+            self.faults.append(f"{model}: {type(error).__name__}: {error}")
+            return nothing
 
     def push(self, topic: str, offsets: Sequence[int], events: Sequence[Event], now_us: int) -> list[Refusal]:
         """Fold events of one topic partition, in offset order, into their ticks.
@@ -104,6 +120,7 @@ class Stage(Generic[TickState]):
                 run_start, run_tick = index, tick
         if run_tick >= 0:
             self._take(topic, ledger, run_tick, events[run_start:], offsets, run_start)
+        self.judge(topic, _fresh(events, offsets, start, known_below, refused))
         ledger.read(offsets[-1])
         newest_us = ledger.newest_us(events)
         if newest_us != BEGINNING_US:
@@ -235,6 +252,19 @@ class Stage(Generic[TickState]):
         """Fold events of one tick into its state, whatever their order."""
         raise NotImplementedError
 
+    def judge(self, topic: str, events: Sequence[Event]) -> None:
+        """Judge events at once, in the order of their offsets, each once over all restarts: late ones too."""
+
     def close_tick(self, tick: int, state: TickState, evidence: tuple[Evidence, ...]) -> None:
         """Take a closed tick; ticks come in order, each once."""
         raise NotImplementedError
+
+
+def _fresh(
+    events: Sequence[Event], offsets: Sequence[int], start: int, known_below: int, refused: Sequence[Refusal]
+) -> Sequence[Event]:
+    """The events that nobody has taken or refused before."""
+    if not start and not refused and offsets[0] >= known_below:
+        return events
+    gone = {refusal.element for refusal in refused}
+    return [events[i] for i in range(start, len(events)) if offsets[i] >= known_below and i not in gone]

@@ -6,21 +6,30 @@ from typing import NamedTuple, Protocol, cast
 
 from msgspec.structs import replace
 
+from detectors.decisions import Decisions, Override, StressFrame
 from detectors.results import ActivityFrame, Alert, SignalFrame
 from detectors.timing import BEGINNING_US
-from streams.codecs import decode_activity_frame, decode_signal_frame, encode_alert, encode_frame
+from streams.codecs import (
+    decode_activity_frame,
+    decode_signal_frame,
+    decode_stress_frame,
+    encode_alert,
+    encode_decision,
+    encode_frame,
+)
 from streams.metrics import Metrics
 from streams.stations import EventIntake, EventStage, FrameIntake, Intake, OutgoingRecord, Stage, Station
-from streams.topics import ACCOUNT_ACTIVITY, ALERTS, SIGNALS
+from streams.topics import ACCOUNT_ACTIVITY, ALERTS, AUDIT, GUARDRAILS, RATE_LIMITS, SIGNALS, STRESS
 
-MARKET_TOPICS = ("trades", "cancels", "books", "tickers", "liquidations")
+MARKET_TOPICS = ("trades", "cancels", "books", "tickers", "liquidations", "latency")
 ACCOUNT_EVENT_TOPIC = "leverage"
+ACCOUNT_TOPICS = (ACCOUNT_EVENT_TOPIC, ACCOUNT_ACTIVITY, STRESS)
 #: Brokers take records of 1 MiB unless told otherwise.
 LARGEST_FRAME_BYTES = 524_288
 
 
 class MarketOutput(Protocol):
-    """What the market stage's `poll` gives: a frame for each account partition, and its signals."""
+    """What the market stage's `poll` gives: a frame for each account partition, its signals, and trips."""
 
     @property
     def activity(self) -> tuple[ActivityFrame, ...]:
@@ -33,11 +42,53 @@ class MarketOutput(Protocol):
         ...
 
 
+    @property
+    def decisions(self) -> Decisions:
+        """Guardrails that tripped or cleared."""
+        ...
+
+
+class AccountOutput(Protocol):
+    """What the account stage's `poll` gives."""
+
+    @property
+    def signals(self) -> SignalFrame:
+        """What came of the ticks closed since the last."""
+        ...
+
+    @property
+    def decisions(self) -> Decisions:
+        """Limits, trips, and their audit."""
+        ...
+
+
+class CorrelationOutput(Protocol):
+    """What the correlation stage's `poll` gives."""
+
+    @property
+    def alerts(self) -> tuple[Alert, ...]:
+        """In order."""
+        ...
+
+    @property
+    def stress(self) -> StressFrame | None:
+        """What account stages have to know, if that is due."""
+        ...
+
+
 class AccountStage(EventStage, Protocol):
     """The stage of account partitions."""
 
     def push_frame(self, frame: ActivityFrame, offset: int, now_us: int) -> None:
         """Take a frame of a market stage."""
+        ...
+
+    def push_stress(self, frame: StressFrame, offset: int, now_us: int) -> None:
+        """Take a frame of the correlation stage."""
+        ...
+
+    def obey(self, order: Override) -> None:
+        """Let an operator's order be in force."""
         ...
 
 
@@ -68,38 +119,49 @@ def market_station(partition: int, stage: EventStage, metrics: Metrics, max_reco
             for value in frame_values(frame):
                 yield OutgoingRecord(ACCOUNT_ACTIVITY, value, frame.source.encode(), account_partition)
         yield from _signal_records(made.signals, "market", partition, metrics)
+        yield from _decision_records(made.decisions, metrics)
 
     intakes = {topic: EventIntake(topic, stage, max_record_bytes) for topic in MARKET_TOPICS}
     return Station(partition, stage, intakes, to_records)
 
 
 def account_station(partition: int, stage: AccountStage, metrics: Metrics, max_record_bytes: int) -> Station:
-    """Leverage changes by account and activity frames in; signals out."""
+    """Leverage changes by account, activity and stress in; signals, limits and trips out."""
 
     def to_records(output: object) -> Iterable[OutgoingRecord]:
         if output is not None:
-            yield from _signal_records(cast("SignalFrame", output), "account", partition, metrics)
+            made = cast("AccountOutput", output)
+            yield from _signal_records(made.signals, "account", partition, metrics)
+            yield from _decision_records(made.decisions, metrics)
 
     intakes: dict[str, Intake] = {
         ACCOUNT_EVENT_TOPIC: EventIntake(ACCOUNT_EVENT_TOPIC, stage, max_record_bytes),
         ACCOUNT_ACTIVITY: FrameIntake(decode_activity_frame, stage.push_frame),
+        STRESS: FrameIntake(decode_stress_frame, stage.push_stress),
     }
     return Station(partition, stage, intakes, to_records)
 
 
-def correlation_station(partition: int, stage: CorrelationStage, metrics: Metrics) -> Station:
-    """Signal frames in; alerts out."""
+def correlation_station(partition: int, stage: CorrelationStage, metrics: Metrics, partitions: int) -> Station:
+    """Signal frames in; alerts out, and stress to each of so many account partitions."""
 
     def to_records(output: object) -> Iterable[OutgoingRecord]:
-        for alert in cast("tuple[Alert, ...]", output):
+        made = cast("CorrelationOutput", output)
+        for alert in made.alerts:
             metrics.observe_alert(alert)
             yield OutgoingRecord(ALERTS, encode_alert(alert), alert.alert_id.encode())
+        if made.stress is not None:
+            for value in frame_values(made.stress):
+                for account_partition in range(partitions):
+                    yield OutgoingRecord(STRESS, value, made.stress.source.encode(), account_partition)
 
     intakes = {SIGNALS: FrameIntake(decode_signal_frame, stage.push_frame)}
     return Station(partition, stage, intakes, to_records)
 
 
-def frame_values(frame: ActivityFrame | SignalFrame, max_bytes: int = LARGEST_FRAME_BYTES) -> Iterator[bytes]:
+def frame_values(
+    frame: ActivityFrame | SignalFrame | StressFrame, max_bytes: int = LARGEST_FRAME_BYTES
+) -> Iterator[bytes]:
     """Encode a frame; one that is too large, since a stage caught up with many ticks at once, is cut between ticks.
 
     Only the last part says how far time has come, so that its reader closes nothing before all parts are there.
@@ -124,8 +186,25 @@ def frame_values(frame: ActivityFrame | SignalFrame, max_bytes: int = LARGEST_FR
         return
     middle = len(frame.ticks) // 2
     early = replace(frame, ticks=frame.ticks[:middle], closed_us=BEGINNING_US, at_rest=False)
+    late = replace(frame, ticks=frame.ticks[middle:])
+    if isinstance(frame, ActivityFrame):
+        # Each part has all of its ticks: a reader passes over what it has seen.
+        last = frame.ticks[middle - 1][0]
+        early = replace(early, interest=tuple(one for one in frame.interest if one[0] <= last))
+        late = replace(late, interest=tuple(one for one in frame.interest if one[0] > last))
     yield from frame_values(early, max_bytes)
-    yield from frame_values(replace(frame, ticks=frame.ticks[middle:]), max_bytes)
+    yield from frame_values(late, max_bytes)
+
+
+def _decision_records(decisions: Decisions, metrics: Metrics) -> Iterator[OutgoingRecord]:
+    for limit in decisions.limits:
+        metrics.observe_limit(limit)
+        yield OutgoingRecord(RATE_LIMITS, encode_decision(limit), limit.account.encode())
+    for trip in decisions.trips:
+        metrics.observe_trip(trip)
+        yield OutgoingRecord(GUARDRAILS, encode_decision(trip), f"{trip.rule}/{trip.entity}".encode())
+    for record in decisions.audit:
+        yield OutgoingRecord(AUDIT, encode_decision(record), record.entity.encode())
 
 
 def _signal_records(frame: SignalFrame, stage: str, partition: int, metrics: Metrics) -> Iterator[OutgoingRecord]:

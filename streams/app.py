@@ -253,7 +253,9 @@ def _stage_makers(settings: Settings) -> StageMakers:
     sources = [f"{stage}/{partition}" for stage in ("market", "account") for partition in range(partitions)]
     return StageMakers(
         market=lambda partition: MarketStage(partition, partitions, core, lambda key: partition_of(key, partitions)),
-        account=lambda partition: AccountStage(partition, partitions, core),
+        account=lambda partition: AccountStage(
+            partition, partitions, core, lambda key: partition_of(key, partitions)
+        ),
         correlation=lambda _partition: CorrelationStage(sources, core),
     )
 
@@ -286,10 +288,10 @@ def _rooms(app: SquallApp, makers: StageMakers) -> list[Room]:
         return agents.account_station(partition, makers.account(partition), metrics, longest)
 
     def correlation(partition: int) -> Station:
-        return agents.correlation_station(partition, makers.correlation(partition), metrics)
+        return agents.correlation_station(partition, makers.correlation(partition), metrics, app.settings.partitions)
 
     return [
         room("market", agents.MARKET_TOPICS, market),
-        room("account", (agents.ACCOUNT_EVENT_TOPIC, ACCOUNT_ACTIVITY), account),
+        room("account", agents.ACCOUNT_TOPICS, account),
         room("correlation", (SIGNALS,), correlation),
     ]

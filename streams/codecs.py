@@ -10,10 +10,11 @@ from typing import Literal, NamedTuple, TypeVar, cast
 
 import msgspec
 
+from detectors.decisions import AuditRecord, RateLimit, StressFrame, Trip
 from detectors.errors import DecodeError
 from detectors.events import EVENT_TYPES, BookSnapshot, Event
 from detectors.results import ActivityFrame, Alert, Refusal, SignalFrame
-from streams.frame_checks import activity_fault, signals_fault
+from streams.frame_checks import activity_fault, signals_fault, stress_fault
 
 #: Why an element was refused; the label of the counter. `future` is made by the core, the others here.
 Reason = Literal["empty", "too_large", "malformed", "schema", "crossed_book", "future"]
@@ -252,11 +253,13 @@ def _crossing(event: Event) -> str:
     return f"Expected best bid < best ask, got {book.bids[0][0]} >= {book.asks[0][0]} - at `$.bids[0]`"
 
 
-_Own = TypeVar("_Own", ActivityFrame, SignalFrame, Alert)
+_Own = TypeVar("_Own", ActivityFrame, SignalFrame, StressFrame, Alert)
 
-_encode = msgspec.json.Encoder().encode
+# Exact numbers are numbers, not text.
+_encode = msgspec.json.Encoder(decimal_format="number").encode
 _decode_activity = msgspec.json.Decoder(ActivityFrame).decode
 _decode_signals = msgspec.json.Decoder(SignalFrame).decode
+_decode_stress = msgspec.json.Decoder(StressFrame).decode
 _decode_alert = msgspec.json.Decoder(Alert).decode
 
 
@@ -270,7 +273,12 @@ def encode_alert(alert: Alert) -> bytes:
     return _encode(alert)
 
 
-def encode_frame(frame: ActivityFrame | SignalFrame) -> bytes:
+def encode_decision(decision: RateLimit | Trip | AuditRecord) -> bytes:
+    """What was decided as a record value."""
+    return _encode(decision)
+
+
+def encode_frame(frame: ActivityFrame | SignalFrame | StressFrame) -> bytes:
     """A frame between stages as a record value."""
     return _encode(frame)
 
@@ -283,6 +291,11 @@ def decode_activity_frame(value: bytes) -> ActivityFrame:
 def decode_signal_frame(value: bytes) -> SignalFrame:
     """Read a record of `signals`; DecodeError when it is not one."""
     return _decode_own(_decode_signals, value, "signals", signals_fault)
+
+
+def decode_stress_frame(value: bytes) -> StressFrame:
+    """Read a record of `stress`; DecodeError when it is not one."""
+    return _decode_own(_decode_stress, value, "stress", stress_fault)
 
 
 def decode_alert(value: bytes) -> Alert:

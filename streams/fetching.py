@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import aiokafka
 from aiokafka.consumer.fetcher import FetchResult
@@ -189,7 +189,7 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         if since_s == now_s:
             log.info("%s[%d]: offset %d is not there yet, %d is", tp.topic, tp.partition, offset, records[whole].offset)
         self._gaps[tp] = (offset, since_s)
-        self._consumer.seek(tp, offset)
+        cast("Any", self._consumer).seek(tp, offset)
         return records[:whole]
 
     def _note(self, fetcher: Any, starts: Iterable[Any], fetched: dict[Any, list[Any]]) -> None:  # noqa: ANN401

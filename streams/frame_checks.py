@@ -6,7 +6,8 @@ a stage fail would make it fail again after each restart.
 
 from collections.abc import Iterable
 
-from detectors.events import LATEST_TIMESTAMP_US
+from detectors.decisions import StressFrame
+from detectors.events import LARGEST_NUMBER, LATEST_TIMESTAMP_US
 from detectors.results import Activity, ActivityFrame, LeverageMove, Signal, SignalFrame
 
 #: There are at most so many ticks a second.
@@ -28,7 +29,10 @@ def activity_fault(frame: ActivityFrame) -> str | None:
         fault = _rows_fault(rows)
         if fault is not None:
             return f"{fault} - at `$[3][{place}]`"
-    return _time_fault(frame.closed_us, [tick for tick, _, _ in frame.ticks])
+    for tick, symbol, interest in frame.interest:
+        if not 0.0 <= interest <= LARGEST_NUMBER:
+            return f"Expected an open interest >= 0, got {interest} of {symbol} in tick {_shown(tick)} - at `$[4]`"
+    return _time_fault(frame.closed_us, [tick for tick, *_ in (*frame.ticks, *frame.interest)])
 
 
 def signals_fault(frame: SignalFrame) -> str | None:
@@ -44,6 +48,17 @@ def signals_fault(frame: SignalFrame) -> str | None:
         if fault is not None:
             return f"{fault} - at `$.ticks[{place}]`"
     return _time_fault(frame.closed_us, [tick.tick for tick in frame.ticks])
+
+
+def stress_fault(frame: StressFrame) -> str | None:
+    """Say what is wrong with a frame of stress; None when nothing is.
+
+    Examples
+    --------
+    >>> stress_fault(StressFrame("correlation/0", 100_000, False, ((-1, ()),)))
+    'Expected ticks in 0..4102444800000, got one of (-1, -1) - at `$.ticks`'
+    """
+    return _time_fault(frame.closed_us, [tick for tick, _ in frame.ticks])
 
 
 def _rows_fault(rows: Iterable[Activity]) -> str | None:

@@ -15,6 +15,7 @@ from typing import Self, get_args
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.process_collector import ProcessCollector
 
+from detectors.decisions import RateLimit, Trip
 from detectors.events import EVENT_TYPES
 from detectors.results import Alert, Pattern, Severity, Status
 
@@ -52,6 +53,9 @@ class Metrics:
     assigned_partitions: Gauge
     agent_progress_timestamp_seconds: Gauge
     event_to_alert_seconds: Histogram
+    limits: Counter
+    guardrail_changes: Counter
+    event_to_trip_seconds: Histogram
     step_seconds: Histogram
     info: Gauge
 
@@ -161,6 +165,24 @@ class Metrics:
                 buckets=_LATENCY_BUCKETS_S,
                 registry=registry,
             ),
+            limits=Counter(
+                "squall_rate_limits",
+                "Rate limits sent, renewals included.",
+                ["mode", "action", "indicator"],
+                registry=registry,
+            ),
+            guardrail_changes=Counter(
+                "squall_guardrail_changes",
+                "Guardrails that tripped or cleared.",
+                ["rule", "state", "level"],
+                registry=registry,
+            ),
+            event_to_trip_seconds=Histogram(
+                "squall_event_to_trip_seconds",
+                "From the event time of a guardrail's trip to the moment it is sent.",
+                buckets=_LATENCY_BUCKETS_S,
+                registry=registry,
+            ),
             step_seconds=Histogram(
                 "squall_step_seconds",
                 "Arithmetic of one step of a stage: a batch or a poll.",
@@ -193,6 +215,17 @@ class Metrics:
         latency_s = time.time() - alert.timestamp / 1e6
         if 0.0 <= latency_s <= _LARGEST_LATENCY_S:
             self.event_to_alert_seconds.observe(latency_s)
+
+    def observe_limit(self, limit: RateLimit) -> None:
+        """Count a rate limit that is being sent."""
+        self.limits.labels(limit.mode, limit.action, limit.indicator).inc()
+
+    def observe_trip(self, trip: Trip) -> None:
+        """Count a guardrail that has changed, and how long it took to get there."""
+        self.guardrail_changes.labels(trip.rule, trip.state, trip.level).inc()
+        latency_s = time.time() - trip.timestamp / 1e6
+        if 0.0 <= latency_s <= _LARGEST_LATENCY_S:
+            self.event_to_trip_seconds.observe(latency_s)
 
     def forget_lag(self, partitions: Iterable[int], topics: Iterable[str]) -> None:
         """Show no more lag of partitions that now belong to others."""

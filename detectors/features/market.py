@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import cast
 
 from detectors.cancel_burst import CANCEL_COSTS, UNKNOWN_AGE_COST
-from detectors.events import BookSnapshot, Cancel, Trade
+from detectors.events import BookSnapshot, Cancel, DerivativeTicker, Trade
 
 #: Cost of a cancel by whole seconds of age, as a table: one look-up an event.
 _COST_BY_SECOND = [
@@ -30,13 +30,26 @@ class SymbolTick:
         self.book: BookSnapshot | None = None
 
 
+class References:
+    """When one symbol's newest mark and index came in a tick, and its newest open interest."""
+
+    __slots__ = ("index_us", "interest", "mark_us")
+
+    def __init__(self) -> None:
+        self.mark_us: int | None = None
+        self.index_us: int | None = None
+        #: Its time, and how much.
+        self.interest: tuple[int, float] | None = None
+
+
 class MarketTick:
     """All symbols of a partition in one tick."""
 
-    __slots__ = ("symbols",)
+    __slots__ = ("references", "symbols")
 
     def __init__(self) -> None:
         self.symbols: dict[str, SymbolTick] = {}
+        self.references: dict[str, References] = {}
 
     def symbol(self, name: str) -> SymbolTick:
         """The tick of a symbol, made when it is not there."""
@@ -78,6 +91,20 @@ class MarketTick:
                     if counts is None:
                         counts = state.accounts[account] = [0, 0, 0, 0]
                     counts[FILLS] += 1
+
+    def add_tickers(self, tickers: Iterable[DerivativeTicker]) -> None:
+        """Keep the newest times of mark and index, and the newest open interest, of two at once the larger."""
+        for ticker in tickers:
+            found = self.references.get(ticker.symbol)
+            if found is None:
+                found = self.references[ticker.symbol] = References()
+            if ticker.mark_price is not None:
+                found.mark_us = max(found.mark_us or 0, ticker.timestamp)
+            if ticker.index_price is not None:
+                found.index_us = max(found.index_us or 0, ticker.timestamp)
+            if ticker.open_interest is not None:
+                interest = ticker.timestamp, ticker.open_interest
+                found.interest = interest if found.interest is None else max(found.interest, interest)
 
     def add_books(self, books: Iterable[BookSnapshot]) -> None:
         """Keep the newest book of each symbol; of two at the same microsecond the one that compares higher."""

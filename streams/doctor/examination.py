@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
-from streams.agents import ACCOUNT_EVENT_TOPIC, MARKET_TOPICS
+from streams.agents import ACCOUNT_TOPICS, MARKET_TOPICS
 from streams.doctor import facts, records
 from streams.doctor.clients import Clients, Unanswered, ask, connected, reach
 from streams.doctor.clock_checks import check_clocks
@@ -26,9 +26,9 @@ from streams.doctor.topic_checks import check_topics
 from streams.doctor.topic_setting_checks import check_topic_settings
 from streams.layers import DEFAULT
 from streams.settings import Settings
-from streams.topics import ACCOUNT_ACTIVITY, INPUT_TOPICS, SIGNALS
+from streams.topics import INPUT_TOPICS, SIGNALS
 
-_GROUP_TOPICS = (*MARKET_TOPICS, ACCOUNT_EVENT_TOPIC, ACCOUNT_ACTIVITY, SIGNALS)
+_GROUP_TOPICS = (*MARKET_TOPICS, *ACCOUNT_TOPICS, SIGNALS)
 #: Kafka's number of the request that begins an idempotent producer.
 _INIT_PRODUCER_ID = 22
 

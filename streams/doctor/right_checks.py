@@ -7,7 +7,18 @@ from streams.doctor.clients import Unanswered
 from streams.doctor.facts import GroupFacts
 from streams.doctor.lines import Line
 from streams.doctor.requests import missing_rights
-from streams.topics import ACCOUNT_ACTIVITY, ALERTS, DEAD_LETTERS, SIGNALS, SNAPSHOTS
+from streams.topics import (
+    ACCOUNT_ACTIVITY,
+    ALERTS,
+    AUDIT,
+    DEAD_LETTERS,
+    GUARDRAILS,
+    OVERRIDES,
+    RATE_LIMITS,
+    SIGNALS,
+    SNAPSHOTS,
+    STRESS,
+)
 
 _READ = ("read", "describe")
 _WRITE = ("write", "describe")
@@ -15,8 +26,9 @@ _BOTH = ("read", "write", "describe")
 #: What a worker does to each topic.
 NEEDED: dict[str, tuple[str, ...]] = {
     **dict.fromkeys((*MARKET_TOPICS, ACCOUNT_EVENT_TOPIC), _READ),
-    **dict.fromkeys((ACCOUNT_ACTIVITY, SIGNALS, SNAPSHOTS), _BOTH),
-    **dict.fromkeys((ALERTS, DEAD_LETTERS), _WRITE),
+    **dict.fromkeys((OVERRIDES,), _READ),
+    **dict.fromkeys((ACCOUNT_ACTIVITY, SIGNALS, STRESS, SNAPSHOTS), _BOTH),
+    **dict.fromkeys((ALERTS, RATE_LIMITS, GUARDRAILS, AUDIT, DEAD_LETTERS), _WRITE),
 }
 
 

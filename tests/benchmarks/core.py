@@ -65,6 +65,7 @@ class Core:
         self.alerts = 0
         self._activity_offsets = [0] * PARTITIONS
         self._signal_offset = 0
+        self._stress_offset = 0
 
     def take(self, fetched: Round, now_us: int) -> None:
         """Push one fetch, and let every stage close what it can."""
@@ -82,11 +83,16 @@ class Core:
             if output is not None:
                 self._hand_on(output, now_us)
         for account in self.accounts:
-            frame = account.poll(now_us)
-            if frame is not None:
-                self.correlation.push_frame(frame, self._signal_offset, now_us)
+            found = account.poll(now_us)
+            if found is not None:
+                self.correlation.push_frame(found.signals, self._signal_offset, now_us)
                 self._signal_offset += 1
-        self.alerts += len(self.correlation.poll(now_us))
+        judged = self.correlation.poll(now_us)
+        self.alerts += len(judged.alerts)
+        if judged.stress is not None:
+            for account in self.accounts:
+                account.push_stress(judged.stress, self._stress_offset, now_us)
+            self._stress_offset += 1
 
     def _inputs(self) -> Iterator[tuple[str, int]]:
         for partition in range(PARTITIONS):

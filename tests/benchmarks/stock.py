@@ -17,10 +17,10 @@ from faust.types import TP
 from prometheus_client import CollectorRegistry
 
 from streams import agents
-from streams.codecs import RecordDecoder, decode_activity_frame, decode_signal_frame
+from streams.codecs import RecordDecoder, decode_activity_frame, decode_signal_frame, decode_stress_frame
 from streams.metrics import Metrics
 from streams.stations import EventStage, Station
-from streams.topics import ACCOUNT_ACTIVITY, SIGNALS
+from streams.topics import ACCOUNT_ACTIVITY, SIGNALS, STRESS
 from tests.benchmarks.core import Core
 
 _SESSION_S = 6.0
@@ -53,11 +53,11 @@ class StockApp(faust.App):
         core, metrics = Core(), Metrics.create(CollectorRegistry())
         self.markets = [agents.market_station(n, one, metrics, _LONGEST_BYTES) for n, one in enumerate(core.markets)]
         self.accounts = [agents.account_station(n, one, metrics, _LONGEST_BYTES) for n, one in enumerate(core.accounts)]
-        self.correlation = agents.correlation_station(0, core.correlation, metrics)
+        self.correlation = agents.correlation_station(0, core.correlation, metrics, len(core.accounts))
         self.decoders = {topic: RecordDecoder(topic) for topic in (*agents.MARKET_TOPICS, agents.ACCOUNT_EVENT_TOPIC)}
         self.positions: dict[TP, int] = {}
         self._listen(agents.MARKET_TOPICS, self.market)
-        self._listen((agents.ACCOUNT_EVENT_TOPIC, ACCOUNT_ACTIVITY), self.account)
+        self._listen(agents.ACCOUNT_TOPICS, self.account)
         self._listen((SIGNALS,), self.correlate)
         self.timer(0.025)(self.poll)
 
@@ -81,6 +81,9 @@ class StockApp(faust.App):
             if message.topic == ACCOUNT_ACTIVITY:
                 frame = decode_activity_frame(message.value)
                 cast("agents.AccountStage", station.stage).push_frame(frame, message.offset, now_us())
+            elif message.topic == STRESS:
+                stress = decode_stress_frame(message.value)
+                cast("agents.AccountStage", station.stage).push_stress(stress, message.offset, now_us())
             else:
                 self.take(station, message)
 

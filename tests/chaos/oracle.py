@@ -19,7 +19,7 @@ from streams.codecs import RefusedElement
 from streams.metrics import Metrics
 from streams.settings import Settings
 from streams.stations import OutgoingRecord, Station
-from streams.topics import ACCOUNT_ACTIVITY, SIGNALS, partition_of
+from streams.topics import ACCOUNT_ACTIVITY, SIGNALS, STRESS, partition_of
 
 Place = tuple[str, int]
 #: The record values of each topic partition, from offset 0.
@@ -62,9 +62,10 @@ class Oracle:
             return partition_of(key, partitions)
 
         self._markets = [market_station(n, MarketStage(n, partitions, core, part), metrics, longest) for n in numbers]
-        self._accounts = [account_station(n, AccountStage(n, partitions, core), metrics, longest) for n in numbers]
+        accounts = [AccountStage(n, partitions, core, part) for n in numbers]
+        self._accounts = [account_station(n, stage, metrics, longest) for n, stage in enumerate(accounts)]
         self._correlation_stage = CorrelationStage(source_names(partitions), core)
-        self._correlation = correlation_station(0, self._correlation_stage, metrics)
+        self._correlation = correlation_station(0, self._correlation_stage, metrics, partitions)
         self._outputs: dict[str, list[tuple[bytes, bytes]]] = {}
         self._refused: dict[Place, list[RefusedElement]] = {}
         self._frames: dict[Place, int] = {}
@@ -111,7 +112,7 @@ class Oracle:
                 self._hand_on(record)
 
     def _hand_on(self, record: OutgoingRecord) -> None:
-        if record.topic in (ACCOUNT_ACTIVITY, SIGNALS):
+        if record.topic in (ACCOUNT_ACTIVITY, SIGNALS, STRESS):
             partition = record.partition or 0
             to = self._correlation if record.topic == SIGNALS else self._accounts[partition]
             offset = self._frames.get((record.topic, partition), 0)

@@ -5,14 +5,13 @@ from typing import Any
 
 import msgspec
 
-from detectors.account_stage import AccountStage
 from detectors.config import CoreSettings
 from detectors.correlation_stage import CorrelationStage
 from detectors.pipeline import source_names
 from streams.checkpoints import Log as Checkpoints
 from streams.checkpoints import Record, decode_state
 from streams.journal import Journal
-from tests.detectors.workers import Workers
+from tests.detectors.workers import ACCOUNT_INPUTS, Workers
 from tests.helpers import Log
 
 Place = tuple[str, int]
@@ -79,7 +78,7 @@ class KilledWorkers(Workers):
         if stage == "market":
             self.markets[partition] = self.new_market(partition)
         elif stage == "account":
-            self.accounts[partition] = AccountStage(partition, self.log.partitions, self.settings)
+            self.accounts[partition] = self.new_account(partition)
         else:
             self.correlation = CorrelationStage(source_names(self.log.partitions), self.settings)
         return self.stage(stage, partition)
@@ -94,7 +93,7 @@ class KilledWorkers(Workers):
         """What a stage reads."""
         if stage == "market":
             return self.markets[0].inputs
-        return ("leverage", "account-activity") if stage == "account" else ("signals",)
+        return ACCOUNT_INPUTS if stage == "account" else ("signals",)
 
     def safe_offsets(self, stage: str, partition: int) -> dict[str, int]:
         """Where its successor begins to read."""

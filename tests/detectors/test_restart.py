@@ -129,8 +129,8 @@ def account_moves(lives: list[list[float]]) -> list[SignalFrame]:
             stage.push("leverage", range(begin, end), events[begin:end], 0)
         for source in range(log.partitions):
             stage.push_frame(ActivityFrame(f"market/{source}", 2 * at_us(0.0), False, ()), 0, 0)
-        frame = stage.flush() if number == len(lives) else stage.poll(SETTINGS.timing.idle_us)
-        frames += [frame] if frame is not None else []
+        found = stage.flush() if number == len(lives) else stage.poll(SETTINGS.timing.idle_us)
+        frames += [found.signals] if found is not None else []
         begin = stage.safe_offset("leverage") or begin
     return frames
 

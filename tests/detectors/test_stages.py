@@ -156,11 +156,11 @@ def a_signal_frame(source: str, tick: int, *, at_rest: bool = False) -> SignalFr
 def test_a_signal_waits_for_every_source_to_come_as_far() -> None:
     stage = CorrelationStage(["market/0", "account/0"], CoreSettings())
     stage.push_frame(a_signal_frame("market/0", 50), 0, 0)
-    assert stage.poll(0) == ()
+    assert stage.poll(0).alerts == ()
     stage.push_frame(SignalFrame("account/0", 5_000_000, False, ()), 1, 0)
-    assert stage.poll(0) == ()
+    assert stage.poll(0).alerts == ()
     stage.push_frame(SignalFrame("account/0", 5_100_000, False, ()), 2, 0)
-    (alert,) = stage.poll(0)
+    (alert,) = stage.poll(0).alerts
     assert (alert.pattern, alert.timestamp, alert.status) == ("thin_book", 5_100_000, "open")
 
 
@@ -168,10 +168,10 @@ def test_a_source_that_died_holds_the_others_until_its_time_out() -> None:
     settings = CoreSettings(timing=Timing(source_timeout_ms=30_000))
     stage = CorrelationStage(["market/0", "account/0"], settings)
     for second in range(30):
-        assert stage.poll(second * 1_000_000) == ()
+        assert stage.poll(second * 1_000_000).alerts == ()
     stage.push_frame(a_signal_frame("market/0", 50), 0, 29_000_000)
-    assert stage.poll(29_999_999) == ()
-    assert len(stage.poll(30_000_000)) == 1
+    assert stage.poll(29_999_999).alerts == ()
+    assert len(stage.poll(30_000_000).alerts) == 1
 
 
 def test_a_process_that_stood_still_does_not_take_its_own_sleep_for_a_silence_of_others() -> None:
@@ -179,16 +179,16 @@ def test_a_process_that_stood_still_does_not_take_its_own_sleep_for_a_silence_of
     stage = CorrelationStage(["market/0", "account/0"], settings)
     stage.poll(0)
     stage.push_frame(a_signal_frame("market/0", 50), 0, 60_000_000)
-    assert stage.poll(60_000_001) == ()
+    assert stage.poll(60_000_001).alerts == ()
 
 
 def test_an_open_alert_is_resolved_by_event_time_and_not_by_the_clock() -> None:
     stage = CorrelationStage(["market/0"], CoreSettings())
     stage.push_frame(a_signal_frame("market/0", 50, at_rest=True), 0, 0)
-    assert [alert.status for now_us in range(0, 20_000_000, 400_000) for alert in stage.poll(now_us)] == ["open"]
-    assert stage.poll(10**12) == ()
+    assert [alert.status for now_us in range(0, 20_000_000, 400_000) for alert in stage.poll(now_us).alerts] == ["open"]
+    assert stage.poll(10**12).alerts == ()
     stage.push_frame(SignalFrame("market/0", 200 * SECOND_US, False, ()), 1, 10**12)
-    (resolved,) = stage.poll(10**12)
+    (resolved,) = stage.poll(10**12).alerts
     assert (resolved.status, resolved.timestamp) == ("resolved", 5_100_000 + 60 * SECOND_US)
 
 

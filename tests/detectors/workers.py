@@ -5,9 +5,10 @@ import random
 from detectors.account_stage import AccountStage
 from detectors.config import CoreSettings
 from detectors.correlation_stage import CorrelationStage
+from detectors.decisions import Decisions, StressFrame
 from detectors.events import EVENT_TYPES
 from detectors.market_stage import MarketOutput, MarketStage
-from detectors.pipeline import Pipeline, source_names
+from detectors.pipeline import Pipeline, Results, source_names
 from detectors.results import ActivityFrame, Alert, SignalFrame
 from tests.helpers import Log
 
@@ -23,12 +24,21 @@ _LAST_ROUNDS = 24
 
 
 def alerts_of_pipeline(log: Log, settings: CoreSettings) -> list[Alert]:
-    """What comes out when the log is read as a file."""
+    """The alerts when the log is read as a file."""
+    return results_of_pipeline(log, settings).alerts
+
+
+def results_of_pipeline(log: Log, settings: CoreSettings) -> Results:
+    """All results when the log is read as a file."""
     pipeline = Pipeline(settings, log.partitions, log.partition_of)
     for topic, offset, event in log.records:
         assert pipeline.push(topic, offset, event) is None
     pipeline.flush()
-    return pipeline.results().alerts
+    return pipeline.results()
+
+
+#: What an account stage reads.
+ACCOUNT_INPUTS = ("leverage", "account-activity", "stress")
 
 
 class Workers:
@@ -57,17 +67,23 @@ class Workers:
         self.now_us = 0
         numbers = range(log.partitions)
         self.markets = [self.new_market(number) for number in numbers]
-        self.accounts = [AccountStage(number, log.partitions, settings) for number in numbers]
+        self.accounts = [self.new_account(number) for number in numbers]
         self.correlation = CorrelationStage(source_names(log.partitions), settings)
         self.activity: list[list[ActivityFrame]] = [[] for _ in numbers]
         self.signals: list[SignalFrame] = []
+        self.stress: list[StressFrame] = []
         self.alerts: list[Alert] = []
+        self.decisions: list[Decisions] = []
         #: How far each input was read: (stage, partition, topic) -> next offset.
         self.read: dict[tuple[str, int, str], int] = {}
 
     def new_market(self, partition: int) -> MarketStage:
         """A market stage that has seen nothing."""
         return MarketStage(partition, self.log.partitions, self.settings, self.log.partition_of)
+
+    def new_account(self, partition: int) -> AccountStage:
+        """An account stage that has seen nothing."""
+        return AccountStage(partition, self.log.partitions, self.settings, self.log.partition_of)
 
     def run(self, *, repeat: float = 0.0, restarts: int = 0, idle: float = 0.0) -> list[Alert]:
         """Read everything, in any order, until all inputs have been at rest for long enough; the alerts.
@@ -107,7 +123,7 @@ class Workers:
         """Every (stage, partition, topic) that is read."""
         numbers = range(self.log.partitions)
         market = [("market", number, topic) for number in numbers for topic in self.markets[number].inputs]
-        account = [("account", number, topic) for number in numbers for topic in ("leverage", "account-activity")]
+        account = [("account", number, topic) for number in numbers for topic in ACCOUNT_INPUTS]
         return [*market, *account, ("correlation", 0, "signals")]
 
     def left(self, stage: str, partition: int, topic: str) -> int:
@@ -130,11 +146,15 @@ class Workers:
         if stage == "market":
             self._keep(self.markets[partition].poll(self.now_us))
         elif stage == "account":
-            frame = self.accounts[partition].poll(self.now_us)
-            if frame is not None:
-                self.signals.append(frame)
+            found = self.accounts[partition].poll(self.now_us)
+            if found is not None:
+                self.signals.append(found.signals)
+                self.decisions.append(found.decisions)
         else:
-            self.alerts += self.correlation.poll(self.now_us)
+            said = self.correlation.poll(self.now_us)
+            self.alerts += said.alerts
+            if said.stress is not None:
+                self.stress.append(said.stress)
 
     def begin_again(self, partition: int) -> bool:
         """A market stage that has closed a tick loses everything and reads from the beginning; whether it had."""
@@ -161,12 +181,17 @@ class Workers:
     def _end(self, partition: int, topic: str) -> int:
         if topic == "account-activity":
             return len(self.activity[partition])
+        if topic == "stress":
+            return len(self.stress)
         return len(self.signals) if topic == "signals" else len(self.log.of(topic, partition))
 
     def _push(self, stage: str, partition: int, topic: str, begin: int, end: int) -> None:
         if topic == "account-activity":
             for offset in range(begin, end):
                 self.accounts[partition].push_frame(self.activity[partition][offset], offset, self.now_us)
+        elif topic == "stress":
+            for offset in range(begin, end):
+                self.accounts[partition].push_stress(self.stress[offset], offset, self.now_us)
         elif topic == "signals":
             for offset in range(begin, end):
                 self.correlation.push_frame(self.signals[offset], offset, self.now_us)
@@ -183,3 +208,4 @@ class Workers:
             for number, frame in enumerate(output.activity):
                 self.activity[number].append(frame)
             self.signals.append(output.signals)
+            self.decisions.append(output.decisions)

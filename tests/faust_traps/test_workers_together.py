@@ -5,15 +5,15 @@ from collections.abc import Sequence
 
 import pytest
 
-from streams.agents import ACCOUNT_EVENT_TOPIC, MARKET_TOPICS
+from streams.agents import ACCOUNT_TOPICS, MARKET_TOPICS
 from streams.broker import Broker
-from streams.topics import ACCOUNT_ACTIVITY, ensure_topics
+from streams.topics import ensure_topics
 from tests.streams.counting_worker import PARTITIONS
 from tests.streams.worker_bench import Worker, producing, until
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.broker]
 
-STAGES = {"market": MARKET_TOPICS, "account": (ACCOUNT_EVENT_TOPIC, ACCOUNT_ACTIVITY)}
+STAGES = {"market": MARKET_TOPICS, "account": ACCOUNT_TOPICS}
 TOPICS = [topic for topics in STAGES.values() for topic in topics]
 COMMITTED = re.compile(r'^squall_committed_offset\{partition="(\d+)",topic="([^"]+)"\} (\S+)', re.MULTILINE)
 ASSIGNED = re.compile(r'^squall_assigned_partitions\{stage="([^"]+)"\} (\S+)', re.MULTILINE)

@@ -94,9 +94,10 @@ def _frames_of(events: list[tuple[str, Event]]) -> dict[str, list[bytes]]:
             found["account-activity"] += [encode_frame(frame) for frame in output.activity]
             account.push_frame(output.activity[0], offset, 0)
             said.append(output.signals)
-        said += [frame for frame in (account.poll(0),) if frame is not None]
+        said += [found.signals for found in (account.poll(0),) if found is not None]
         for frame in said:
             found["signals"].append(encode_frame(frame))
             correlation.push_frame(frame, offset, 0)
-        found["alerts"] += [encode_alert(alert) for alert in correlation.poll(0)]
+        judged = correlation.poll(0)
+        found["alerts"] += [encode_alert(alert) for alert in judged.alerts]
     return found

@@ -84,7 +84,7 @@ class Works:
         metrics = Metrics.create(CollectorRegistry())
         market = MarketStage(0, 1, settings, lambda _: 0)
         account = AccountStage(0, 1, settings)
-        self._correlation = correlation_station(0, CorrelationStage(source_names(1), settings), metrics)
+        self._correlation = correlation_station(0, CorrelationStage(source_names(1), settings), metrics, 1)
         self._account = account_station(0, account, metrics, MAX_RECORD_BYTES)
         self._market = market_station(0, market, metrics, MAX_RECORD_BYTES)
         self._counters = (market.counters, account.counters)

@@ -7,11 +7,15 @@ in any case, as in a tick that may still grow.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
+from detectors.account_stage import AccountOutput
 from detectors.config import Timing
+from detectors.correlation_stage import CorrelationOutput
+from detectors.decisions import Decisions, Override, StressFrame
 from detectors.entities import Entities
 from detectors.events import Event, Trade
+from detectors.market_stage import MarketOutput
 from detectors.results import ActivityFrame, Alert, Evidence, Refusal, Signal, SignalFrame, SignalTick
 from detectors.timing import Watermark
 from streams.agents import StageMakers
@@ -19,13 +23,6 @@ from streams.agents import StageMakers
 BIG = 1_000.0
 FUTURE = 4_000_000_000_000_000
 HELD_US = 500_000
-
-
-class Output(NamedTuple):
-    """What the market stage gives."""
-
-    activity: tuple[ActivityFrame, ...]
-    signals: SignalFrame
 
 
 class Untimed:
@@ -129,13 +126,13 @@ class CountingMarket(CountingEvents):
         super().__init__(f"market/{partition}", partition)
         self.partitions = partitions
 
-    def poll(self, now_us: int) -> Output | None:
+    def poll(self, now_us: int) -> MarketOutput | None:
         """Close and say."""
         tick = self.close(now_us)
         if tick is None:
             return None
         activity = ActivityFrame(self.source, tick.tick, at_rest=False, ticks=())
-        return Output((activity,) * self.partitions, self.frame(tick))
+        return MarketOutput((activity,) * self.partitions, self.frame(tick))
 
 
 class CountingAccount(CountingEvents):
@@ -149,10 +146,18 @@ class CountingAccount(CountingEvents):
         self.counters["frames"] += 1
         self.closed["account-activity"] = offset + 1
 
-    def poll(self, now_us: int) -> SignalFrame | None:
+    def push_stress(self, frame: StressFrame, offset: int, now_us: int) -> None:
+        """Nothing of it stays open."""
+        self.closed["stress"] = offset + 1
+
+    def obey(self, order: Override) -> None:
+        """Count it."""
+        self.counters["orders"] += 1
+
+    def poll(self, now_us: int) -> AccountOutput | None:
         """Close and say."""
         tick = self.close(now_us)
-        return None if tick is None else self.frame(tick)
+        return None if tick is None else AccountOutput(self.frame(tick), Decisions())
 
 
 class CountingCorrelation(Untimed):
@@ -172,10 +177,10 @@ class CountingCorrelation(Untimed):
             self._alerts.extend(_alert(signal) for signal in tick.signals)
         self._closed = offset + 1
 
-    def poll(self, now_us: int) -> tuple[Alert, ...]:
+    def poll(self, now_us: int) -> CorrelationOutput:
         """Give the alerts made since."""
         made, self._alerts = tuple(self._alerts), []
-        return made
+        return CorrelationOutput(made, None)
 
     def safe_offset(self, topic: str) -> int | None:
         """Behind the last frame."""
