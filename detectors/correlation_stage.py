@@ -182,7 +182,7 @@ class CorrelationStage(Stage[CorrelationTick]):
         now_us = (tick + 1) * self.tick_us
         self._leverage.one_in = self.one_in
         pooled = partial(self._leverage.close_tick, tick, state.moves, merge_evidence(state.evidence))
-        signals = [*state.signals, *self.guarded("leverage", pooled, [])]
+        signals = [*state.signals, *self.guarded("leverage", pooled, list[Signal]())]
         signals.sort(key=lambda signal: (signal.detector, signal.scope, signal.entity, signal.symbol))
         findings = []
         for signal in signals:

@@ -112,9 +112,8 @@ class MarketStage(Stage[MarketTick]):
         self._evidence.add(tick, evidence)
         signals: list[Signal] = []
         for symbol in sorted(state.symbols):
-            signals += self.guarded(
-                symbol, partial(self._watch(symbol).close_tick, tick, state.symbols[symbol], self._evidence), []
-            )
+            look = partial(self._watch(symbol).close_tick, tick, state.symbols[symbol], self._evidence)
+            signals += self.guarded(symbol, look, list[Signal]())
         self._recent.add(tick, {symbol: (one.trades, one.accounts) for symbol, one in state.symbols.items()})
         if tick == self.last_of_second(tick):
             for symbol in sorted(name for name, watch in self._watches.items() if watch.has_second):

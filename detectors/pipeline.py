@@ -96,27 +96,15 @@ class Pipeline:
         self._guard.accepts(event.timestamp)
         self._pushed += 1
         if self._pushed % _BATCH == 0:
-            self._turn()
+            self.turn()
         return None
 
-    def flush(self) -> None:
-        """The input has ended: close every tick."""
-        self._turn()
-        for market in self._market:
-            self._hand_on(market.flush())
-        for account in self._account:
-            self._hear(account.flush())
-        self._spread(self._correlation.flush())
-        for account in self._account:
-            self._keep(account.finish())
+    def turn(self) -> None:
+        """Close what can be closed: all inputs are complete to the newest event less the lateness.
 
-    def results(self) -> Results:
-        """What has come out since the last call."""
-        results, self._results = self._results, Results()
-        return results
-
-    def _turn(self) -> None:
-        """All inputs are complete to the newest event less the lateness: a file is in order of time."""
+        `push` does it now and then; whoever waits for an answer, as an exchange that obeys it, asks sooner.
+        """
+        # A file is in order of time.
         complete_us = self._guard.newest_us - self._lateness_us
         for market in self._market:
             market.complete(complete_us)
@@ -129,6 +117,22 @@ class Pipeline:
             if found is not None:
                 self._hear(found)
         self._spread(self._correlation.poll(0))
+
+    def flush(self) -> None:
+        """The input has ended: close every tick."""
+        self.turn()
+        for market in self._market:
+            self._hand_on(market.flush())
+        for account in self._account:
+            self._hear(account.flush())
+        self._spread(self._correlation.flush())
+        for account in self._account:
+            self._keep(account.finish())
+
+    def results(self) -> Results:
+        """What has come out since the last call."""
+        results, self._results = self._results, Results()
+        return results
 
     def _hand_on(self, output: MarketOutput) -> None:
         for partition, frame in enumerate(output.activity):

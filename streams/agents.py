@@ -18,6 +18,7 @@ from streams.codecs import (
     encode_frame,
 )
 from streams.metrics import Metrics
+from streams.order_intake import OrderIntake, Since
 from streams.stations import EventIntake, EventStage, FrameIntake, Intake, OutgoingRecord, Stage, Station
 from streams.topics import ACCOUNT_ACTIVITY, ALERTS, AUDIT, GUARDRAILS, RATE_LIMITS, SIGNALS, STRESS
 
@@ -79,6 +80,8 @@ class CorrelationOutput(Protocol):
 class AccountStage(EventStage, Protocol):
     """The stage of account partitions."""
 
+    orders_below: int
+
     def push_frame(self, frame: ActivityFrame, offset: int, now_us: int) -> None:
         """Take a frame of a market stage."""
         ...
@@ -125,8 +128,10 @@ def market_station(partition: int, stage: EventStage, metrics: Metrics, max_reco
     return Station(partition, stage, intakes, to_records)
 
 
-def account_station(partition: int, stage: AccountStage, metrics: Metrics, max_record_bytes: int) -> Station:
-    """Leverage changes by account, activity and stress in; signals, limits and trips out."""
+def account_station(
+    partition: int, stage: AccountStage, metrics: Metrics, max_record_bytes: int, orders_since: Since | None = None
+) -> Station:
+    """Leverage changes by account, activity, stress and operators' orders in; signals, limits and trips out."""
 
     def to_records(output: object) -> Iterable[OutgoingRecord]:
         if output is not None:
@@ -139,7 +144,8 @@ def account_station(partition: int, stage: AccountStage, metrics: Metrics, max_r
         ACCOUNT_ACTIVITY: FrameIntake(decode_activity_frame, stage.push_frame),
         STRESS: FrameIntake(decode_stress_frame, stage.push_stress),
     }
-    return Station(partition, stage, intakes, to_records)
+    orders = None if orders_since is None else OrderIntake(stage, orders_since, tells=partition == 0)
+    return Station(partition, stage, intakes, to_records, orders)
 
 
 def correlation_station(partition: int, stage: CorrelationStage, metrics: Metrics, partitions: int) -> Station:

@@ -26,6 +26,7 @@ from streams.fetching import FetchLimits, InputEnd
 from streams.health import HealthServer, liveness_problems
 from streams.ledger import Acknowledgement
 from streams.metrics import Metrics
+from streams.orders import OrderFeed
 from streams.pressure import Pressure
 from streams.rooms import Room, agent_of
 from streams.settings import Settings
@@ -61,6 +62,7 @@ class SquallApp(faust.App):
         self.committer = self
         self.failure: str | None = None
         self.joined = False
+        self.orders = OrderFeed(settings)
         self.rooms = _rooms(self, makers)
         self.pressure = Pressure(self.rooms, worker.degrade_lag_s, self.metrics)
         self.health: HealthServer | None = None
@@ -100,11 +102,13 @@ class SquallApp(faust.App):
         await ensure_topics(
             self.settings.broker, self.settings.partitions, self.settings.replication, self.settings.security
         )
+        await self.orders.start()
         await super().on_first_start()
 
     async def on_shutdown(self) -> None:
-        """Stop answering probes."""
+        """Take no more orders, and stop answering probes."""
         await super().on_shutdown()
+        await self.orders.stop()
         self.close_health()
 
     def close_health(self) -> None:
@@ -285,7 +289,7 @@ def _rooms(app: SquallApp, makers: StageMakers) -> list[Room]:
         return agents.market_station(partition, makers.market(partition), metrics, longest)
 
     def account(partition: int) -> Station:
-        return agents.account_station(partition, makers.account(partition), metrics, longest)
+        return agents.account_station(partition, makers.account(partition), metrics, longest, app.orders.since)
 
     def correlation(partition: int) -> Station:
         return agents.correlation_station(partition, makers.correlation(partition), metrics, app.settings.partitions)

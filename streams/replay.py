@@ -19,7 +19,6 @@ import msgspec
 from detectors.errors import DecodeError
 from detectors.events import EVENT_TYPES
 from detectors.pipeline import Pipeline
-from detectors.results import Alert, Signal
 from streams.codecs import WHOLE_RECORD, RecordDecoder, RefusedElement
 from streams.files import NO_PARTITION, Line, UnroutableLine
 from streams.settings import Settings
@@ -27,11 +26,11 @@ from streams.summary import Summary
 from streams.timeline import Timeline
 from streams.topics import partition_of
 
-#: What a replay writes. This version decides on no limits and trips no guardrails: their files are there, and empty.
-OUTPUTS = ("alerts", "rate-limits", "guardrails", "signals", "dead-letters")
+#: What a replay writes.
+OUTPUTS = ("alerts", "rate-limits", "guardrails", "audit", "signals", "dead-letters")
 _LINES_BETWEEN_WRITES = 5_000
 
-_encode = msgspec.json.Encoder().encode
+_encode = msgspec.json.Encoder(decimal_format="number").encode
 
 
 class Replay:
@@ -115,11 +114,15 @@ class Replay:
         results = self._pipeline.results()
         _write(files["alerts.ndjson"], results.alerts)
         _write(files["signals.ndjson"], results.signals)
+        _write(files["rate-limits.ndjson"], results.limits)
+        _write(files["guardrails.ndjson"], results.trips)
+        _write(files["audit.ndjson"], results.audit)
+        self.summary.see_decisions(results.limits, results.trips)
         self.summary.see_alerts(results.alerts)
         self.summary.signals += len(results.signals)
 
 
-def _write(file: BinaryIO, results: Sequence[Alert] | Sequence[Signal]) -> None:
+def _write(file: BinaryIO, results: Sequence[msgspec.Struct]) -> None:
     file.writelines(_encode(result) + b"\n" for result in results)
 
 

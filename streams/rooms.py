@@ -24,7 +24,7 @@ from streams.desks import Desk, Keeping, Send
 from streams.fetching import InputEnd
 from streams.metrics import Metrics
 from streams.stations import OutgoingRecord, Station
-from streams.topics import DEAD_LETTERS, SNAPSHOTS
+from streams.topics import DEAD_LETTERS, OVERRIDES, SNAPSHOTS
 
 log = logging.getLogger(__name__)
 
@@ -150,7 +150,7 @@ class Room:
                 desk.backlog.take(batch)
                 self._metrics.step_seconds.labels(self.name).observe(time.monotonic() - began_s)
                 self._count(batch.topic, taken.records, taken.events, taken.refused)
-                await self._step(desk, self._dead_letters(batch, taken.refused))
+                await self._step(desk, self._letters(batch.topic, batch.partition, taken.refused))
         self.busy_since_s = None
 
     async def tick(self) -> None:
@@ -213,6 +213,8 @@ class Room:
         for partition, desk in self._desks.items():
             stage = desk.station.stage
             self._metrics.add_outcomes(self.name, stage.counters, desk.shown)
+            while stage.faults:
+                log.error("%s/%d: a model failed: %s", self.name, partition, stage.faults.popleft())
             self._metrics.open_ticks.labels(self.name, str(partition)).set(stage.open_ticks)
             for topic in self.topics:
                 start, end, _ = self._input_end(TP(topic, partition))
@@ -231,6 +233,8 @@ class Room:
         desk.begin()
         ends = {topic: self._input_end(TP(topic, station.partition)) for topic in station.resting_topics()}
         began_s = time.monotonic()
+        if station.orders is not None:
+            outgoing = outgoing + self._letters(OVERRIDES, 0, station.orders.take())
         outgoing = outgoing + station.poll(ends, int(began_s * 1e6))
         self._metrics.step_seconds.labels(self.name).observe(time.monotonic() - began_s)
         await desk.step(outgoing)
@@ -274,10 +278,10 @@ class Room:
         for reason, many in Counter(element.reason for element in refused).items():
             self._metrics.refused.labels(topic, reason).inc(many)
 
-    def _dead_letters(self, batch: RecordBatch, refused: list[RefusedElement]) -> list[OutgoingRecord]:
-        letters = [dead_letter(batch.topic, batch.partition, element, self._app_id) for element in refused]
+    def _letters(self, topic: str, partition: int, refused: list[RefusedElement]) -> list[OutgoingRecord]:
+        letters = [dead_letter(topic, partition, element, self._app_id) for element in refused]
         if letters:
-            self._metrics.dead_letters.labels(batch.topic).inc(len(letters))
+            self._metrics.dead_letters.labels(topic).inc(len(letters))
         return [OutgoingRecord(DEAD_LETTERS, value, headers=headers) for value, headers in letters]
 
 

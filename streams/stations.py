@@ -1,6 +1,6 @@
 """A pure stage at work on one partition: batches in, records to send and safe offsets out, without Kafka or Faust."""
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
@@ -12,6 +12,7 @@ from streams.alignment import Reach
 from streams.batches import RecordBatch
 from streams.checkpoints import Found, decode_state
 from streams.codecs import WHOLE_RECORD, RecordDecoder, RefusedElement, locate_refusals
+from streams.order_intake import OrderIntake
 
 Frame = TypeVar("Frame")
 
@@ -21,6 +22,7 @@ class Stage(Protocol):
 
     counters: Counter[str]
     closed_us: int
+    faults: deque[str]
 
     @property
     def tick_us(self) -> int:
@@ -178,6 +180,8 @@ class Station:
         Input topic -> how its records get in.
     to_records
         Turns what `stage.poll` gives into records to send.
+    orders
+        How operators' orders get into the stage; None: it takes none.
     """
 
     def __init__(
@@ -186,8 +190,10 @@ class Station:
         stage: Stage,
         intakes: Mapping[str, Intake],
         to_records: Callable[[object], Iterable[OutgoingRecord]],
+        orders: OrderIntake | None = None,
     ) -> None:
         self.partition = partition
+        self.orders = orders
         self.stage = stage
         self._intakes = dict(intakes)
         self._to_records = to_records

@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from detectors.decisions import RateLimit, Trip
 from detectors.results import SCHEMA_VERSION, Alert, Severity
 from streams.times import clock_text, span_text
 
@@ -23,6 +24,9 @@ class Summary:
     def __init__(self, partitions: int) -> None:
         self.partitions = partitions
         self.signals = 0
+        #: Accounts that were limited, and changes of guardrails by rule and state.
+        self.limited: set[str] = set()
+        self.guardrails: Counter[str] = Counter()
         self.events: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
         self.first_us: int | None = None
@@ -48,6 +52,11 @@ class Summary:
             if known is None or alert.score >= known.score:
                 self._alerts[alert.alert_id] = alert
 
+    def see_decisions(self, limits: Iterable[RateLimit], trips: Iterable[Trip]) -> None:
+        """Note who was limited, and count what tripped and cleared."""
+        self.limited.update(limit.account for limit in limits)
+        self.guardrails.update(f"{trip.rule} {trip.state}" for trip in trips)
+
     @property
     def alerts(self) -> list[Alert]:
         """Every alert at its worst, the worst first."""
@@ -68,7 +77,8 @@ class Summary:
             "alerts_by_pattern": self._by_pattern(),
             "top_alerts": self.alerts[:_TOP],
             "counters": dict(sorted(counters.items())),
-            "not_made_by_this_version": ["rate-limits", "guardrails"],
+            "accounts_limited": len(self.limited),
+            "guardrails": dict(sorted(self.guardrails.items())),
         }
         return msgspec.json.format(msgspec.json.encode(document)) + b"\n"
 
@@ -86,6 +96,8 @@ class Summary:
         )
         facts.add_row("signals", f"{self.signals:,}")
         facts.add_row("alerts", f"{len(self._alerts):,}", Text(f"{self._revisions:,} revisions", style="dim"))
+        facts.add_row("limited", f"{len(self.limited):,} accounts")
+        facts.add_row("guardrails", f"{self.guardrails.total():,}", Text(_counts(self.guardrails), style="dim"))
         return Group(facts, *self._alert_tables())
 
     def _alert_tables(self) -> list[Table]:

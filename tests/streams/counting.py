@@ -5,7 +5,7 @@ The newest event of every topic stays open until its topic is stated to be at re
 in any case, as in a tick that may still grow.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -33,6 +33,7 @@ class Untimed:
 
     def __init__(self) -> None:
         self.watermark = Watermark((), Timing())
+        self.faults: deque[str] = deque()
         self.one_in = 1
 
     def sample(self, one_in: int) -> None:
@@ -140,6 +141,7 @@ class CountingAccount(CountingEvents):
 
     def __init__(self, partition: int) -> None:
         super().__init__(f"account/{partition}", partition)
+        self.orders_below = 0
 
     def push_frame(self, frame: ActivityFrame, offset: int, now_us: int) -> None:
         """Nothing of it stays open."""
