@@ -70,6 +70,8 @@ class Limits:
     newcomer_fills
         Fills (half forgotten in ten minutes) with which an account has its own pressure alone; those with fewer share
         one more counter, so that one who splits over many accounts gains nothing; >= 0.
+    newcomer_watch_s
+        How long a stage that began without knowing anybody takes nobody for a newcomer, >= 0.
     collective_cap
         Pressure of all newcomers of the exchange together at which it counts as full, > 0.
     decrease, increase
@@ -101,6 +103,7 @@ class Limits:
     stress_gain: float = 0.5
     fill_credit: float = 8.0
     newcomer_fills: float = 5.0
+    newcomer_watch_s: float = 600.0
     collective_cap: float = 2_000.0
     decrease: float = 0.5
     increase: float = 0.1
@@ -128,6 +131,7 @@ class Limits:
             (0 <= self.stress_gain < 1, "stress_gain must be in [0, 1)", self.stress_gain),
             (self.fill_credit >= 0, "fill_credit must be >= 0", self.fill_credit),
             (self.newcomer_fills >= 0, "newcomer_fills must be >= 0", self.newcomer_fills),
+            (self.newcomer_watch_s >= 0, "newcomer_watch_s must be >= 0", self.newcomer_watch_s),
             (self.collective_cap > 0, "collective_cap must be > 0", self.collective_cap),
             (0 < self.decrease < 1, "decrease must be in (0, 1)", self.decrease),
             (0 < self.increase <= 1, "increase must be in (0, 1]", self.increase),

@@ -13,6 +13,8 @@ from detectors.features.market import FILLS, PRESSURE
 from detectors.limit_settings import Baselines
 
 _FILLS_HALF_LIFE_S = 600.0
+#: Credit for fills that may be kept, in fills by those of the last ten minutes: about a quarter of a minute's worth.
+_KEPT_SHARE = 1 / 60
 #: Counters that no cancel would ever have to be taken from: what is below is not worth a decision.
 LEAST_RATIO = 0.05
 
@@ -47,14 +49,20 @@ class _Counter:
 class Pressure:
     """Age-weighted pressure of every account of a partition, and of all newcomers together.
 
-    `pressure = max(0, pressure - leak * dt - fill_credit * fills) + cost`, where `cost` is 8 for a cancel younger than
-    5 s down to 1 below 300 s, and `leak` is that of the account's tier. It is a plain counter: nothing in it is
-    learned, so nobody can teach it to expect much. Credit is not banked: fills take off what is there, no more.
+    `pressure = max(-kept, pressure - leak * dt - fill_credit * fills) + cost`, where `cost` is 8 for a cancel younger
+    than 5 s down to 1 below 300 s, and `leak` is that of the account's tier. It is a plain counter: nothing in it is
+    learned, so nobody can teach it to expect much. `kept = fill_credit * recent / 60`, with the fills of the account,
+    half forgotten in ten minutes, as `recent`: a busy account's cancels and fills come in different seconds, and even
+    out over about a quarter of a minute. Who does not trade has nothing to keep. So over any time `t` an account that
+    is never at a share `s` of its cap has cost at most `s * cap + leak * t + fill_credit * fills + kept`.
 
-    A newcomer is an account with fewer than `newcomer_fills` fills, half of them forgotten in ten minutes. Newcomers
-    have one more counter together: who splits over a hundred new accounts presses as one. Its cap is the exchange's,
-    each partition has its part of it. Fails to see: an attacker who has traded on each of his accounts before, and
-    stays below the cap on each of them; that is left to the models, which look for accounts in step.
+    A newcomer is an account with fewer than `newcomer_fills` recent fills. Newcomers have one more counter together:
+    who splits over a hundred new accounts presses as one. Its cap is the exchange's, each partition has its part of it.
+    While it is at `soft_pressure` or above, every newcomer who presses at all counts as pressing. Nobody is a newcomer
+    in the first `newcomer_watch_s` of a stage that knew nobody: then all would be.
+
+    Fails to see: an attacker who has traded on each of his accounts before, and stays below the cap on each of them;
+    that is left to the models, which look for accounts in step.
 
     Parameters
     ----------
@@ -74,7 +82,7 @@ class Pressure:
     >>> pressure = Pressure(CoreSettings(), 1, Counter())
     >>> (pressing,), collective = pressure.add({"a": [9, 72, 0, 0]}, time_us=1_000_000)
     >>> pressing.account, pressing.ratio, pressing.is_newcomer, collective
-    ('a', 0.4, True, 0.036)
+    ('a', 0.4, False, 0.0)
     """
 
     def __init__(self, settings: CoreSettings, partitions: int, counters: Counter[str]) -> None:
@@ -87,6 +95,10 @@ class Pressure:
         self._collective_leak_per_s = self._collective_cap * usual.pressure_leak_per_s / usual.pressure_cap
         self._collective = 0.0
         self._collective_us = 0
+        self._soft = limits.soft_pressure
+        self._watch_us = round(limits.newcomer_watch_s * 1e6)
+        #: The end of the first tick, once there was one.
+        self._since_us: int | None = None
         self._counters: Entities[_Counter] = Entities(
             settings.memory.max_accounts,
             save=_Counter.state,
@@ -105,42 +117,56 @@ class Pressure:
         Returns
         -------
         tuple
-            Those who pressed in this tick and stand above `LEAST_RATIO`, and the newcomers' share of their cap.
+            Those who pressed in this tick and stand above `LEAST_RATIO` (newcomers: or whose shared counter is at the
+            soft share of its cap), and that counter's share of its cap.
         """
+        if self._since_us is None:
+            self._since_us = time_us
+        watched = time_us - self._since_us >= self._watch_us
         pressing = []
         newly = 0.0
         for account, counts in totals.items():
             cost, fills = counts[PRESSURE], counts[FILLS]
             counter = self._counters.touch(account)
             if counter is None:
-                if not cost:
+                if not cost and not fills:
                     continue
                 counter = self._counters.add(account, _Counter(time_us))
             tier = self._baselines.tier(account)
             dt_s = (time_us - counter.time_us) / 1e6
             counter.time_us = time_us
             credit = self._fill_credit * fills
-            counter.value = max(counter.value - tier.pressure_leak_per_s * dt_s - credit, 0.0) + cost
             counter.fills = counter.fills * 0.5 ** (dt_s / _FILLS_HALF_LIFE_S) + fills
-            is_newcomer = counter.fills < self._newcomer_fills
+            kept = self._fill_credit * counter.fills * _KEPT_SHARE
+            counter.value = _leaked(counter.value, tier.pressure_leak_per_s * dt_s, credit, kept) + cost
+            is_newcomer = watched and counter.fills < self._newcomer_fills
             if is_newcomer:
                 newly += cost - credit
-            ratio = counter.value / tier.pressure_cap
-            if cost and ratio >= LEAST_RATIO and not self._baselines.is_exempt(account):
-                pressing.append(Pressing(account, ratio, is_newcomer))
+            if cost and not self._baselines.is_exempt(account):
+                pressing.append(Pressing(account, max(counter.value, 0.0) / tier.pressure_cap, is_newcomer))
         leaked = self._collective - self._collective_leak_per_s * (time_us - self._collective_us) / 1e6
         self._collective = max(max(leaked, 0.0) + newly, 0.0)
         self._collective_us = time_us
-        return tuple(pressing), self._collective / self._collective_cap
+        collective = self._collective / self._collective_cap
+        crowded = collective >= self._soft
+        found = (one for one in pressing if one.ratio >= LEAST_RATIO or (crowded and one.is_newcomer))
+        return tuple(found), collective
 
     def kept(self) -> dict[str, Entities[Any]]:
         """The accounts' counters."""
         return {"pressure": self._counters}
 
     def head(self) -> State:
-        """The newcomers' counter."""
-        return {"collective": self._collective, "collective_us": self._collective_us}
+        """The newcomers' counter, and since when all is watched."""
+        return {"collective": self._collective, "collective_us": self._collective_us, "since_us": self._since_us}
 
     def resume(self, head: State) -> None:
         """Take up where `head()` was made."""
         self._collective, self._collective_us = head["collective"], head["collective_us"]
+        self._since_us = head["since_us"]
+
+
+def _leaked(value: float, leak: float, credit: float, kept: float) -> float:
+    """What is left after the leak, which ends at nothing, and the credit, which ends at what may be kept."""
+    left = max(value - leak, 0.0) if value > 0.0 else value
+    return max(left - credit, -kept)
