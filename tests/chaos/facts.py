@@ -3,14 +3,18 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from detectors.results import Alert
 from streams.codecs import decode_alert
 from streams.simulator import Incident
-from streams.topics import ALERTS
+from streams.topics import ALERTS, AUDIT, GUARDRAILS, RATE_LIMITS
 from tests.chaos.feed import Sent
 from tests.chaos.oracle import Expected, Place
 from tests.chaos.watch import Kept, Sample
 
+#: What is decided, and by whom it is read.
+DECISIONS = (RATE_LIMITS, GUARDRAILS, AUDIT)
 #: topic, partition, offset, element: what a dead letter is about.
 LetterKey = tuple[str, int, int, int]
 
@@ -85,3 +89,14 @@ def final_alerts(outputs: Mapping[str, Sequence[tuple[bytes, bytes]]], cutoff_us
     """The oracle's alerts up to an event time, in order."""
     alerts = (decode_alert(value) for _, value in outputs.get(ALERTS, []))
     return [alert for alert in alerts if alert.timestamp <= cutoff_us]
+
+
+def decisions(outputs: Mapping[str, Iterable[tuple[bytes, bytes]]], until_us: int) -> set[tuple[str, bytes, bytes]]:
+    """Topic, key and value of what was decided up to an event time."""
+    found = set()
+    for topic in DECISIONS:
+        for key, value in outputs.get(topic, []):
+            decided = msgspec.json.decode(value)
+            if decided.get("issued_at", decided.get("timestamp", 0)) <= until_us:
+                found.add((topic, key, value))
+    return found

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from detectors.events import Cancel, Event, LeverageChange, Liquidation, key_of
+from detectors.events import Cancel, Event, Latency, LeverageChange, Liquidation, key_of
 from streams.codecs import encode_event
 from streams.simulator import Exchange, ExchangeSettings, Incident, plant
 from streams.topics import partition_of
@@ -149,10 +149,12 @@ class Load(msgspec.Struct, frozen=True):
         settings = self.exchange()
         accounts = self._one_of_each_partition(f"pulse-{number}" for number in range(100))
         symbols = self._one_of_each_partition(iter(SYMBOLS))
+        components = self._one_of_each_partition(f"gateway-{number}" for number in range(100))
         for time_us in range(settings.start_us, settings.end_us, _PULSE_US):
-            for account, symbol in zip(accounts, symbols, strict=True):
+            for account, symbol, component in zip(accounts, symbols, components, strict=True):
                 yield "leverage", LeverageChange(time_us, account, symbol, 5.0, 5.0)
                 yield "liquidations", Liquidation(time_us, symbol, "buy", 100.0, 0.0)
+                yield "latency", Latency(time_us, component, 50.0)
 
     def _one_of_each_partition(self, keys: Iterator[str]) -> list[str]:
         found: dict[int, str] = {}

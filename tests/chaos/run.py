@@ -21,7 +21,7 @@ from streams.settings import Settings
 from streams.topics import ACCOUNT_ACTIVITY, ALERTS, SIGNALS, ensure_topics
 from tests.benchmarks.processes import ROOT
 from tests.chaos.brokers import HarmedBroker, open_broker
-from tests.chaos.facts import Facts, identities
+from tests.chaos.facts import DECISIONS, Facts, decisions, identities
 from tests.chaos.feed import FeedOrder, Sent, feed_command, place_of, read_journal
 from tests.chaos.invariants import LAG_S, STEADY_S, Verdict, judge
 from tests.chaos.lag import lags, steady_after
@@ -256,6 +256,9 @@ def _all_there(expected: Expected, seen: Seen) -> bool:
         return False
     committed = seen.samples[-1].committed
     if any(committed.get(place, 0) < offset for place, offset in expected.safe.items()):
+        return False
+    decided = {topic: [(kept.key, kept.value) for kept in seen.outputs[topic]] for topic in DECISIONS}
+    if not decisions(expected.outputs, expected.cutoff_us) <= decisions(decided, expected.cutoff_us):
         return False
     wanted = identities((value for _, value in expected.outputs.get(ALERTS, [])), expected.cutoff_us)
     return wanted <= identities((kept.value for kept in seen.outputs[ALERTS]), expected.cutoff_us)

@@ -14,7 +14,7 @@ from streams.dead_letters import dead_letter
 from streams.demo.scoring import match
 from streams.settings import Settings
 from streams.topics import ALERTS, DEAD_LETTERS, RATE_LIMITS, SIGNALS
-from tests.chaos.facts import Facts, letter_key
+from tests.chaos.facts import DECISIONS, Facts, letter_key
 from tests.chaos.feed import Sent
 from tests.chaos.invariants import judge
 from tests.chaos.lag import lags, steady_after
@@ -51,6 +51,9 @@ def perfect_run() -> Facts:
     outputs: dict[str, list[Kept]] = {topic: [] for topic in OUTPUTS}
     for key, value in expected.outputs[ALERTS]:
         outputs[ALERTS].append(Kept(0, len(outputs[ALERTS]), key, value, {}))
+    for topic in DECISIONS:
+        for key, value in expected.outputs.get(topic, []):
+            outputs[topic].append(Kept(0, len(outputs[topic]), key, value, {}))
     for place, refused in expected.refused.items():
         for one in refused:
             value, headers = dead_letter(*place, one, "squall")

@@ -32,8 +32,8 @@ from tests.chaos.snapshots import Snapshots
 from tests.chaos.workers import Fleet
 
 #: What a worker reads of events.
-INPUTS = ("trades", "cancels", "books", "tickers", "liquidations", "leverage")
-OUTPUTS = (ALERTS, RATE_LIMITS, GUARDRAILS, DEAD_LETTERS, SIGNALS, SNAPSHOTS)
+INPUTS = ("trades", "cancels", "books", "tickers", "liquidations", "latency", "leverage")
+OUTPUTS = (ALERTS, RATE_LIMITS, GUARDRAILS, AUDIT, DEAD_LETTERS, SIGNALS, SNAPSHOTS)
 _SAMPLE_EVERY_S = 0.4
 _ANSWER_TIMEOUT_S = 5.0
 

@@ -62,4 +62,4 @@ def test_killed_stages_leave_the_same_alerts_and_the_same_state(seed: int, batch
 def test_stages_killed_at_nearly_every_turn_leave_the_same_alerts(seed: int) -> None:
     workers = KilledWorkers(SETTINGS, the_log(), seed, batch=400, kills=0.1)
     assert once(workers.run()) == expected()
-    assert workers.happened["taken up"] > 40
+    assert workers.happened["taken up"] > 20

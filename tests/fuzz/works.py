@@ -3,12 +3,14 @@
 import json
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import msgspec
 from prometheus_client import CollectorRegistry
 
 from detectors.account_stage import AccountStage
 from detectors.correlation_stage import CorrelationStage
+from detectors.decisions import AuditRecord, RateLimit, StressFrame, Trip
 from detectors.events import EVENT_TYPES
 from detectors.market_stage import MarketStage
 from detectors.pipeline import source_names
@@ -19,18 +21,22 @@ from streams.codecs import (
     decode_activity_frame,
     decode_alert,
     decode_signal_frame,
+    decode_stress_frame,
     encode_alert,
+    encode_decision,
     encode_frame,
 )
 from streams.dead_letters import LONGEST_VALUE_BYTES, dead_letter
 from streams.metrics import Metrics
 from streams.stations import OutgoingRecord, Station
-from streams.topics import ALERTS, DEAD_LETTERS, SIGNALS
+from streams.topics import ALERTS, AUDIT, DEAD_LETTERS, GUARDRAILS, RATE_LIMITS, SIGNALS, STRESS
 from tests.helpers import quick_settings
 
 MAX_RECORD_BYTES = 1_048_576
 #: By the clock of the stations, between two batches.
 _STEP_US = 1_000
+_DECISIONS: dict[str, Any] = {RATE_LIMITS: RateLimit, GUARDRAILS: Trip, AUDIT: AuditRecord}
+Read = ActivityFrame | SignalFrame | StressFrame | Alert | RateLimit | Trip | AuditRecord
 _HEADERS = {
     "__connect.errors.topic",
     "__connect.errors.partition",
@@ -150,18 +156,25 @@ class Works:
             read = read_back(record)
             if isinstance(read, Alert):
                 self.alerts.append(read)
+            if record.topic not in self._station_of:
                 continue
             if isinstance(read, SignalFrame):
                 self.signals += [(tick.tick, part) for tick in read.ticks for part in (*tick.signals, *tick.moves)]
             self.take(record.topic, [record.value])
 
 
-def read_back(record: OutgoingRecord) -> ActivityFrame | SignalFrame | Alert:
+def read_back(record: OutgoingRecord) -> Read:
     """Read what a stage sent, as whoever is next would; it must be strict JSON, and say the same again."""
     value = record.value or b""
     json.loads(value, parse_constant=_no_number)
-    read: ActivityFrame | SignalFrame | Alert
-    if record.topic == ALERTS:
+    read: Read
+    if record.topic in _DECISIONS:
+        decided: Any = msgspec.json.decode(value, type=_DECISIONS[record.topic])
+        read, again = decided, encode_decision(decided)
+    elif record.topic == STRESS:
+        read = decode_stress_frame(value)
+        again = encode_frame(read)
+    elif record.topic == ALERTS:
         read = decode_alert(value)
         again = encode_alert(read)
     elif record.topic == SIGNALS:

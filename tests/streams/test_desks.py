@@ -21,6 +21,7 @@ from detectors.errors import BrokerError, StateError
 from detectors.events import Cancel
 from detectors.market_stage import MarketStage
 from detectors.results import Activity, ActivityFrame
+from detectors.revival import STATE_VERSION
 from streams.agents import MARKET_TOPICS, market_station
 from streams.backlog import Backlog
 from streams.batches import RecordBatch
@@ -247,7 +248,7 @@ def test_state_that_is_not_as_expected_is_left_and_the_stage_begins_afresh(caplo
     room.assign(broker.committed)
     asyncio.run(room.tick())
     said = "\n".join(record.message for record in caplog.records)
-    assert "state of version 1 is not as expected: KeyError" in said
+    assert f"state of version {STATE_VERSION} is not as expected: KeyError" in said
     assert "expected a key like `market/12/ab12cd34/0`, found b'market/12'" in said
 
 

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors.entities import Entities
+from detectors.revival import STATE_VERSION
 from streams.checkpoints import Log, Record, decode_state
 from streams.journal import Checkpoint, Journal
 
@@ -157,7 +158,7 @@ def test_state_of_another_version_is_not_taken_and_that_is_said() -> None:
     other = [(key, b"\x63" + (value or b"")[1:]) for key, value in log]
     notes: list[str] = []
     assert Log(other, "market", notes).find({}) is None
-    assert notes[0].endswith("expected state of version 1, found version 99")
+    assert notes[0].endswith(f"expected state of version {STATE_VERSION}, found version 99")
 
 
 def test_a_fork_by_a_worker_that_was_stopped_for_a_while_harms_nobody() -> None:

@@ -82,9 +82,9 @@ def test_a_backlog_holds_the_input_that_is_read_ahead_until_the_other_catches_up
     stage = MarketStage(0, 1, CoreSettings(timing=Timing(future_limit_s=1_000_000)), partitioner(1))
     backlog = Backlog(0, TOPICS, {}, max_open_ticks=100)
     second_us = 1_000_000
-    for topic in ("cancels", "books", "tickers", "liquidations"):
-        stage.rest(topic, 0)
-        stage.rest(topic, 2 * second_us)
+    for topic in ("cancels", "books", "tickers", "liquidations", "latency"):
+        for half in range(5):
+            stage.rest(topic, half * second_us // 2)
     stage.push("trades", range(300), [Trade((s + 1) * second_us, "S", 1.0, 1.0, "buy") for s in range(300)], 0)
     stage.poll(0)
     backlog.align(stage)
