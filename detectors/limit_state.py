@@ -12,8 +12,9 @@ class LimitState:
 
     Additive increase, multiplicative decrease: a step down takes the multiplier to `max(target, multiplier *
     decrease)`, at most each `decrease_every_ms`. It is eased by `increase` each `increase_every_s` once `hold_s`
-    have passed since the last step down. Each new episode within `longest_hold_s` of the one before holds `hold_growth`
-    times as long, up to `longest_hold_s`: what comes back again and again is not let go again and again.
+    have passed since the last step down. Each relapse (a step down after one up, or a new episode within
+    `longest_hold_s` of the one before) holds `hold_growth` times as long, up to `longest_hold_s`: what comes back again
+    and again is not let go again and again.
 
     Parameters
     ----------
@@ -31,7 +32,7 @@ class LimitState:
     (True, 0.4, 70.5)
     """
 
-    __slots__ = ("_settings", "changed_us", "ease_at_us", "ended_us", "hold_s", "multiplier")
+    __slots__ = ("_settings", "changed_us", "ease_at_us", "eased", "ended_us", "hold_s", "multiplier")
 
     def __init__(self, settings: Limits) -> None:
         self._settings = settings
@@ -41,6 +42,8 @@ class LimitState:
         self.ease_at_us = 0
         self.ended_us = _NEVER_US
         self.hold_s = 0.0
+        #: Whether it was eased since it was last tightened.
+        self.eased = False
 
     @property
     def in_force(self) -> bool:
@@ -56,6 +59,9 @@ class LimitState:
             self._begin(now_us)
         elif now_us - self.changed_us < settings.decrease_every_ms * 1_000:
             return False
+        elif self.eased:
+            self.hold_s = self._longer_s()
+        self.eased = False
         self.multiplier = max(target, self.multiplier * settings.decrease)
         self.changed_us = now_us
         self.ease_at_us = now_us + round(self.hold_s * 1e6)
@@ -67,6 +73,7 @@ class LimitState:
             return False
         multiplier = round(self.multiplier + self._settings.increase, 9)
         self.multiplier = min(multiplier, 1.0)
+        self.eased = True
         self.postpone(now_us)
         if not self.in_force:
             self.ended_us = now_us
@@ -93,12 +100,15 @@ class LimitState:
     def _begin(self, now_us: int) -> None:
         settings = self._settings
         returns = self.ended_us != _NEVER_US and not self.is_forgotten(now_us)
-        self.hold_s = min(self.hold_s * settings.hold_growth, settings.longest_hold_s) if returns else settings.hold_s
+        self.hold_s = self._longer_s() if returns else settings.hold_s
+
+    def _longer_s(self) -> float:
+        return min(self.hold_s * self._settings.hold_growth, self._settings.longest_hold_s)
 
     def state(self) -> list[Any]:
         """All of it."""
-        return [self.multiplier, self.changed_us, self.ease_at_us, self.ended_us, self.hold_s]
+        return [self.multiplier, self.changed_us, self.ease_at_us, self.ended_us, self.hold_s, self.eased]
 
     def restore(self, state: list[Any]) -> None:
         """Take up where `state()` was made."""
-        self.multiplier, self.changed_us, self.ease_at_us, self.ended_us, self.hold_s = state
+        self.multiplier, self.changed_us, self.ease_at_us, self.ended_us, self.hold_s, self.eased = state

@@ -58,7 +58,8 @@ class Pressure:
 
     A newcomer is an account with fewer than `newcomer_fills` recent fills. Newcomers have one more counter together:
     who splits over a hundred new accounts presses as one. Its cap is the exchange's, each partition has its part of it.
-    While it is at `soft_pressure` or above, every newcomer who presses at all counts as pressing. Nobody is a newcomer
+    Who is at `soft_pressure` alone is limited alone, and adds nothing to it: else one who goes on would bring limits on
+    all new accounts. While it is at `soft_pressure` or above, every newcomer who presses at all counts as pressing. Nobody is a newcomer
     in the first `newcomer_watch_s` of a stage that knew nobody: then all would be.
 
     Fails to see: an attacker who has traded on each of his accounts before, and stays below the cap on each of them;
@@ -140,10 +141,11 @@ class Pressure:
             kept = self._fill_credit * counter.fills * _KEPT_SHARE
             counter.value = _leaked(counter.value, tier.pressure_leak_per_s * dt_s, credit, kept) + cost
             is_newcomer = watched and counter.fills < self._newcomer_fills
-            if is_newcomer:
+            ratio = max(counter.value, 0.0) / tier.pressure_cap
+            if is_newcomer and ratio < self._soft:
                 newly += cost - credit
             if cost and not self._baselines.is_exempt(account):
-                pressing.append(Pressing(account, max(counter.value, 0.0) / tier.pressure_cap, is_newcomer))
+                pressing.append(Pressing(account, ratio, is_newcomer))
         leaked = self._collective - self._collective_leak_per_s * (time_us - self._collective_us) / 1e6
         self._collective = max(max(leaked, 0.0) + newly, 0.0)
         self._collective_us = time_us

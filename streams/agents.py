@@ -182,9 +182,9 @@ def frame_values(
     Examples
     --------
     >>> frame = ActivityFrame("market/0", closed_us=300, at_rest=True, ticks=((1, (), ()), (2, (), ())))
-    >>> for value in frame_values(frame, max_bytes=35): print(value.decode())
-    ["market/0",-1,false,[[1,[],[]]]]
-    ["market/0",300,true,[[2,[],[]]]]
+    >>> for value in frame_values(frame, max_bytes=38): print(value.decode())
+    ["market/0",-1,false,[[1,[],[]]],[]]
+    ["market/0",300,true,[[2,[],[]]],[]]
     """
     value = encode_frame(frame)
     if len(value) <= max_bytes or len(frame.ticks) < 2:

@@ -85,6 +85,17 @@ def _reversals(limits: Iterable[RateLimit]) -> dict[str, int]:
     return dict(found)
 
 
+def _returns(limits: Iterable[RateLimit]) -> dict[str, int]:
+    """How often each account was tightened again after it had its baseline back."""
+    found: dict[str, int] = defaultdict(int)
+    free: dict[str, bool] = {}
+    for limit in limits:
+        is_free = limit.multiplier >= 1.0
+        found[limit.account] += free.get(limit.account, False) and not is_free
+        free[limit.account] = is_free
+    return dict(found)
+
+
 def _applied_s(loop: ClosedLoop, incident: Incident) -> list[float]:
     """From the onset until the engine applied a limit, for each account that it did."""
     first = loop.engine.first_applied_us
@@ -113,7 +124,6 @@ def long_run(seed: int) -> dict[str, Any]:
     honest = sorted(set(loop.tightened) - abusers)
     counted = range(ring.start_us // SECOND_US + 60, ring.end_us // SECOND_US)
     per_s = len(counted) * _RING_SIZE
-    reversals = _reversals(loop.limits)
     hours = (_ABUSE_S + _AFTER_S) / 3_600
     return {
         "ring_s": _applied_s(loop, ring),
@@ -122,7 +132,8 @@ def long_run(seed: int) -> dict[str, Any]:
         "honest": _ACCOUNTS - len(abusers),
         "honest_tightened": honest,
         "makers_tightened": [account for account in honest if account.startswith("maker-")],
-        "reversals_per_hour": {account: found / hours for account, found in sorted(reversals.items())},
+        "reversals_per_hour": {one: found / hours for one, found in sorted(_reversals(loop.limits).items())},
+        "flips_per_hour": {one: found / hours for one, found in sorted(_returns(loop.limits).items())},
         "ring_sent_per_s": sum(loop.engine.sent[one, second] for one in ring.accounts for second in counted) / per_s,
         "ring_admitted_per_s": sum(loop.engine.admitted[one, second] for one in ring.accounts for second in counted)
         / per_s,
@@ -160,7 +171,8 @@ def _spread(found: Iterable[float]) -> dict[str, float]:
     if not values:
         return {"count": 0}
     tenth = values[min(len(values) - 1, round(0.9 * (len(values) - 1)))]
-    return {"count": len(values), "median": statistics.median(values), "p90": tenth, "most": values[-1]}
+    mean = statistics.fmean(values)
+    return {"count": len(values), "mean": mean, "median": statistics.median(values), "p90": tenth, "most": values[-1]}
 
 
 def _means(rows: Sequence[dict[str, float]]) -> dict[str, float]:
@@ -170,7 +182,6 @@ def _means(rows: Sequence[dict[str, float]]) -> dict[str, float]:
 def summary(runs: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
     """What all seeds together say."""
     long = runs["long"]
-    abusers = [value for run in long for value in run["reversals_per_hour"].values()]
     return {
         "applied_s": {
             f"ring, {_RING_INTENSITY:g} times": _spread(value for run in long for value in run["ring_s"]),
@@ -184,7 +195,8 @@ def summary(runs: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
         },
         "honest_tightened_share": sum(len(run["honest_tightened"]) for run in long) / sum(r["honest"] for r in long),
         "makers_tightened": sum(len(run["makers_tightened"]) for run in long),
-        "reversals_per_account_hour": _spread(abusers),
+        "flips_per_account_hour": _spread(value for run in long for value in run["flips_per_hour"].values()),
+        "reversals_per_account_hour": _spread(value for run in long for value in run["reversals_per_hour"].values()),
         "ring_orders_per_s": {
             "sent": statistics.fmean(run["ring_sent_per_s"] for run in long),
             "admitted": statistics.fmean(run["ring_admitted_per_s"] for run in long),
@@ -203,9 +215,11 @@ def _show(found: dict[str, Any]) -> None:
         if spread["count"]:
             print(f"applied, {name:16} median {spread['median']:.2f} s, p90 {spread['p90']:.2f} s ({spread['count']})")
     print(f"honest accounts ever tightened: {found['honest_tightened_share']:.3%}; makers: {found['makers_tightened']}")
-    flips = found["reversals_per_account_hour"]
-    if flips["count"]:
-        print(f"reversals an account and hour: median {flips['median']:.2f}, most {flips['most']:.2f}")
+    for what in ("flips", "reversals"):
+        times = found[f"{what}_per_account_hour"]
+        if times["count"]:
+            mean, most = times["mean"], times["most"]
+            print(f"{what} an account and hour, of those limited: mean {mean:.2f}, most {most:.2f} ({times['count']})")
     orders = found["ring_orders_per_s"]
     print(f"ring, orders a second and account: sent {orders['sent']:.2f}, admitted {orders['admitted']:.2f}")
     for name, figures in found["quality"].items():

@@ -127,7 +127,7 @@ class Oracle:
             for stations in (self._markets, self._accounts)
             for station in stations
             for topic, offset in station.safe_offsets().items()
-            if topic != ACCOUNT_ACTIVITY
+            if topic not in (ACCOUNT_ACTIVITY, STRESS)
         }
 
     def _late(self) -> int:

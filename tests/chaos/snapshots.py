@@ -8,17 +8,13 @@ from collections.abc import Mapping
 import msgspec
 
 from detectors.revival import STATE_VERSION
-from streams.topics import ACCOUNT_ACTIVITY, SIGNALS
+from streams.agents import ACCOUNT_TOPICS, MARKET_TOPICS
+from streams.topics import SIGNALS
 from tests.chaos.oracle import Place
 
 _STAGE_OF = {
-    "trades": "market",
-    "cancels": "market",
-    "books": "market",
-    "tickers": "market",
-    "liquidations": "market",
-    "leverage": "account",
-    ACCOUNT_ACTIVITY: "account",
+    **dict.fromkeys(MARKET_TOPICS, "market"),
+    **dict.fromkeys(ACCOUNT_TOPICS, "account"),
     SIGNALS: "correlation",
 }
 #: A stage on a partition.

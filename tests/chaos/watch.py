@@ -19,6 +19,7 @@ from streams.demo.settling import asking
 from streams.topics import (
     ACCOUNT_ACTIVITY,
     ALERTS,
+    AUDIT,
     DEAD_LETTERS,
     GUARDRAILS,
     RATE_LIMITS,
