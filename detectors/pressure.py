@@ -59,8 +59,8 @@ class Pressure:
     A newcomer is an account with fewer than `newcomer_fills` recent fills. Newcomers have one more counter together:
     who splits over a hundred new accounts presses as one. Its cap is the exchange's, each partition has its part of it.
     Who is at `soft_pressure` alone is limited alone, and adds nothing to it: else one who goes on would bring limits on
-    all new accounts. While it is at `soft_pressure` or above, every newcomer who presses at all counts as pressing. Nobody is a newcomer
-    in the first `newcomer_watch_s` of a stage that knew nobody: then all would be.
+    all new accounts. While it is at `soft_pressure` or above, every newcomer who presses at all counts as pressing.
+    Nobody is a newcomer in the first `newcomer_watch_s` of a stage that knew nobody: then all would be.
 
     Fails to see: an attacker who has traded on each of his accounts before, and stays below the cap on each of them;
     that is left to the models, which look for accounts in step.
