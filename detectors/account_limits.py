@@ -8,7 +8,8 @@ from detectors.base import State
 from detectors.config import CoreSettings
 from detectors.decisions import AuditRecord, Override, RateLimit, StressFrame
 from detectors.entities import Entities
-from detectors.limit_controller import Candidate, LimitController, PressedTick
+from detectors.limit_controller import LimitController
+from detectors.pressed_tick import Candidate, PressedTick
 from detectors.pressure import Pressure
 from detectors.results import Activity, Signal
 

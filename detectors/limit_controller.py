@@ -2,7 +2,7 @@
 
 import heapq
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -11,51 +11,16 @@ from detectors.base import State
 from detectors.config import CoreSettings
 from detectors.decisions import AlertMention, AuditRecord, NextLimit, Override, RateLimit
 from detectors.entities import Entities
-from detectors.limit_records import audit_of_limit, audit_of_order, limit_record
+from detectors.limit_records import PIN_LEASE_US, audit_of_limit, audit_of_order, limit_record
 from detectors.limit_settings import Baselines
 from detectors.limit_state import LimitState
 from detectors.limit_targets import ORDINARY_PER_DAY, Reading, Target, target_of
+from detectors.limited import Limited
+from detectors.pressed_tick import Candidate, PressedTick
 from detectors.standing_orders import StandingOrders
 from detectors.stress import Stress
 
 _MINUTE_US = 60_000_000
-
-
-class Candidate(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """An account that pressed in a tick: how much, where most, and its rarest signal of late."""
-
-    account: str
-    ratio: float
-    is_newcomer: bool
-    symbol: str
-    pattern: str = ""
-    per_day: float = ORDINARY_PER_DAY
-    p_value: float = 1.0
-
-
-class PressedTick(msgspec.Struct, frozen=True, array_like=True):
-    """A tick that waits for what the correlation stage has to say."""
-
-    time_us: int
-    collective: float
-    candidates: tuple[Candidate, ...]
-
-
-class _Limited:
-    """An account that is or was limited: its state, its last pressure, when to renew, what led to it."""
-
-    __slots__ = ("ratio", "ratio_us", "renew_us", "state", "target", "touched_us")
-
-    def __init__(self, state: LimitState) -> None:
-        self.state = state
-        self.touched_us = 0
-        self.ratio = 0.0
-        self.ratio_us = 0
-        self.renew_us = 0
-        self.target: Target | None = None
-
-    def saved(self) -> list[Any]:
-        return [self.state.state(), self.touched_us, self.ratio, self.ratio_us, self.renew_us, self.target]
 
 
 class LimitController:
@@ -96,10 +61,10 @@ class LimitController:
         self._counters = counters
         self._owns = owns
         self._first = first
-        self._limited: Entities[_Limited] = Entities(
+        self._limited: Entities[Limited] = Entities(
             settings.memory.max_accounts,
-            save=_Limited.saved,
-            load=self._load,
+            save=Limited.saved,
+            load=lambda _account, saved, _notes: Limited.of(saved, settings.limits),
             turn=lambda one: one.touched_us,
             counters=counters,
             evicted="evicted_limits",
@@ -110,6 +75,8 @@ class LimitController:
         self._heard: deque[tuple[int, tuple[AlertMention, ...]]] = deque()
         self._timers: list[tuple[int, str]] = []
         self._begun: deque[int] = deque()
+        #: Pinned account -> when its lease is to be renewed.
+        self._pinned_until: dict[str, int] = {}
         self._version = 0
         self.now_us = 0
         self._limits: list[RateLimit] = []
@@ -210,7 +177,7 @@ class LimitController:
         )
 
     def _tighten(self, account: str, ratio: float, target: Target) -> None:
-        one = self._limited.touch(account) or self._limited.add(account, _Limited(LimitState(self._settings)))
+        one = self._limited.touch(account) or self._limited.add(account, Limited(LimitState(self._settings)))
         one.ratio, one.ratio_us, one.touched_us = ratio, self.now_us, self.now_us
         before, begins = one.state.multiplier, not one.state.in_force
         if not one.state.tighten(target.multiplier, self.now_us):
@@ -239,6 +206,10 @@ class LimitController:
 
     def _tend(self, account: str) -> None:
         """Ease or renew the limit of an account whose time has come."""
+        order = self._orders.of_account(account)
+        if order is not None:
+            self._renew_pin(account, order)
+            return
         one = self._limited.get(account)
         if one is None:
             return
@@ -264,7 +235,7 @@ class LimitController:
         else:
             self._set_timer(account, one)
 
-    def _presses(self, account: str, one: _Limited) -> bool:
+    def _presses(self, account: str, one: Limited) -> bool:
         """Whether an account still presses, or is still blamed: then its limit is not eased."""
         tier = self._baselines.tier(account)
         leaked = tier.pressure_leak_per_s / tier.pressure_cap * (self.now_us - one.ratio_us) / 1e6
@@ -283,6 +254,21 @@ class LimitController:
         limit = self._record(account, multiplier, now_us, None, NextLimit(1.0, order.expires_at), order=order)
         self._limits.append(limit)
         self._audit.append(audit_of_limit(limit, before, (), author=order.author))
+        if order.action == "pin":
+            self._await_pin(account, now_us)
+        else:
+            self._pinned_until.pop(account, None)
+
+    def _renew_pin(self, account: str, order: Override) -> None:
+        if order.action == "pin" and self.now_us >= self._pinned_until.get(account, 0):
+            following = NextLimit(1.0, order.expires_at)
+            self._limits.append(self._record(account, order.multiplier, self.now_us, None, following, order=order))
+            self._await_pin(account, self.now_us)
+
+    def _await_pin(self, account: str, now_us: int) -> None:
+        """Look at a pin again when a third of its lease is over."""
+        self._pinned_until[account] = now_us + PIN_LEASE_US // 3
+        heapq.heappush(self._timers, (self._pinned_until[account], account))
 
     def _end_orders(self) -> None:
         for order in self._orders.ended(self.now_us):
@@ -290,11 +276,12 @@ class LimitController:
                 self._audit.append(audit_of_order(order, order.expires_at, ended=True))
             if order.action == "pin":
                 account = order.scope.removeprefix("account:")
+                self._pinned_until.pop(account, None)
                 following = NextLimit(1.0, self.now_us)
                 self._limits.append(self._record(account, 1.0, self.now_us, None, following, reason="the order ended"))
         self._stress.silence(self._orders.silenced)
 
-    def _issue(self, account: str, one: _Limited, target: Target | None, order: Override | None = None) -> RateLimit:
+    def _issue(self, account: str, one: Limited, target: Target | None, order: Override | None = None) -> RateLimit:
         """Publish the limit of an account on a new lease, and set the time of the next look at it."""
         following = NextLimit(one.state.next_multiplier, max(one.state.ease_at_us, self.now_us))
         limit = self._record(account, one.state.multiplier, self.now_us, target, following, order=order)
@@ -328,11 +315,11 @@ class LimitController:
             reason=reason or (order.reason if order is not None else ""),
         )
 
-    def _write_down(self, limit: RateLimit, before: float, one: _Limited) -> None:
+    def _write_down(self, limit: RateLimit, before: float, one: Limited) -> None:
         contributions = one.target.contributions if one.target is not None else ()
         self._audit.append(audit_of_limit(limit, before, contributions))
 
-    def _set_timer(self, account: str, one: _Limited) -> None:
+    def _set_timer(self, account: str, one: Limited) -> None:
         if one.state.in_force:
             due_us = min(one.renew_us, one.state.ease_at_us)
         else:
@@ -351,6 +338,7 @@ class LimitController:
             "ticks": list(self._ticks),
             "heard": list(self._heard),
             "begun": list(self._begun),
+            "pinned_until": list(self._pinned_until.items()),
             "stress": self._stress.state(),
             "orders": self._orders.state(),
         }
@@ -364,14 +352,8 @@ class LimitController:
         self._stress.restore(head["stress"])
         self._orders.restore(head["orders"])
         self._stress.silence(self._orders.silenced)
-        self._timers = []
+        self._pinned_until = dict(head["pinned_until"])
+        self._timers = [(due_us, account) for account, due_us in self._pinned_until.items()]
+        heapq.heapify(self._timers)
         for account, one in self._limited.items():
             self._set_timer(account, one)
-
-    def _load(self, _account: str, saved: Iterable[Any], _notes: list[str]) -> _Limited:
-        state, touched_us, ratio, ratio_us, renew_us, target = saved
-        one = _Limited(LimitState(self._settings))
-        one.state.restore(state)
-        one.touched_us, one.ratio, one.ratio_us, one.renew_us = touched_us, ratio, ratio_us, renew_us
-        one.target = None if target is None else msgspec.convert(target, Target)
-        return one

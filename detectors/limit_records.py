@@ -9,6 +9,8 @@ from detectors.limit_targets import Target
 from detectors.results import Contribution
 
 US = "squall"
+#: An operator's pin outlives us for so long: engines take no lease for ever.
+PIN_LEASE_US = 3_600_000_000
 
 
 def limit_record(
@@ -28,12 +30,12 @@ def limit_record(
     """A limit as it is published: baseline times multiplier, on a lease.
 
     `target` is what led to it (None: it is eased, or an operator ordered it), `order` the operator's order that it
-    follows, whose end is the end of a pin.
+    follows; a pin is on a longer lease, and ends with its order.
     """
     action: LimitAction = "none" if multiplier >= 1.0 else "throttle"
     expires_us = now_us + round(settings.lease_s * 1e6)
     if order is not None and order.action == "pin":
-        action, expires_us = order.limit, order.expires_at
+        action, expires_us = order.limit, min(order.expires_at, now_us + PIN_LEASE_US)
     return RateLimit(
         account=account,
         version=version,
