@@ -62,7 +62,7 @@ class LimitState:
         elif self.eased:
             self.hold_s = self._longer_s()
         self.eased = False
-        self.multiplier = max(target, self.multiplier * settings.decrease)
+        self.multiplier = round(max(target, self.multiplier * settings.decrease), 9)
         self.changed_us = now_us
         self.ease_at_us = now_us + round(self.hold_s * 1e6)
         return True
