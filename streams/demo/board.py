@@ -9,12 +9,15 @@ from rich.table import Table
 from rich.text import Text
 
 from detectors.results import Alert
-from streams.demo.plan import DemoPlan
+from streams.demo.decision_panels import guardrails_panel, limits_panel
+from streams.demo.plan import DemoPlan, clock
 from streams.demo.scoring import GRACE_US, Found
 from streams.demo.watch import Latency, Watch
 from streams.summary import SEVERITY_STYLE, printable
 
 _MOST_ALERTS = 6
+#: Lines of the whole board.
+_ALL_LINES = 35
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +37,33 @@ class Scene:
         return 0.0 if now_us is None else (now_us - self.plan.exchange().start_us) / 1e6
 
 
-def board(scene: Scene) -> RenderableType:
-    """Draw the whole board."""
-    alerts = scene.watch.open_alerts()
+def board(scene: Scene, lines: int = _ALL_LINES) -> RenderableType:
+    """Draw the board.
+
+    Parameters
+    ----------
+    scene
+        What it shows.
+    lines
+        How many lines there are for it; where they are too few for all, limits and guardrails are but counted.
+    """
+    watch = scene.watch
+    alerts = watch.open_alerts()
+    has_room = lines >= _ALL_LINES
+    start_us = scene.plan.exchange().start_us
+    decided = (limits_panel(watch.limits_in_force(), start_us), guardrails_panel(watch.decided.tripped()))
     hidden = f", {len(alerts) - _MOST_ALERTS} more below" if len(alerts) > _MOST_ALERTS else ""
     return Group(
-        Panel(_state(scene), title="squall demo", title_align="left", border_style="blue"),
         Panel(
-            _alert_table(scene.watch, alerts[:_MOST_ALERTS]),
+            _state(scene, counts_decisions=not has_room), title="squall demo", title_align="left", border_style="blue"
+        ),
+        Panel(
+            _alert_table(watch, alerts[:_MOST_ALERTS]),
             title=f"open alerts, the worst first: {len(alerts)}{hidden}",
             title_align="left",
             border_style=_worst_style(alerts),
         ),
+        *(decided if has_room else ()),
         Panel(_incident_table(scene), title="planted incidents", title_align="left", border_style="blue"),
     )
 
@@ -65,6 +83,7 @@ def line(scene: Scene) -> str:
         f"behind {max(0, watch.sent - watch.processed):,}",
         f"planted {len(begun)} found {seen}",
         f"open alerts {len(watch.open_alerts())}",
+        _decisions_text(watch),
         *(f"worst: {alert.severity} {printable(alert.title).plain}" for alert in worst),
     ]
     return " | ".join(parts)
@@ -75,18 +94,6 @@ def has_begun(found: Found, now_us: int | None) -> bool:
     return now_us is not None and now_us >= found.incident.start_us
 
 
-def clock(seconds: float) -> str:
-    """Write seconds as minutes and seconds.
-
-    Examples
-    --------
-    >>> clock(65.9)
-    '01:05'
-    """
-    minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes:02d}:{rest:02d}"
-
-
 def latency_text(latency: Latency | None) -> str:
     """Write how long alerts took."""
     if latency is None:
@@ -94,7 +101,11 @@ def latency_text(latency: Latency | None) -> str:
     return f"p50 {latency.p50_s * 1_000:,.0f} ms   p99 {latency.p99_s * 1_000:,.0f} ms   of {latency.alerts}"
 
 
-def _state(scene: Scene) -> RenderableType:
+def _decisions_text(watch: Watch) -> str:
+    return f"limits {len(watch.limits_in_force())} guardrails {len(watch.decided.tripped())}"
+
+
+def _state(scene: Scene, *, counts_decisions: bool) -> RenderableType:
     watch, plan = scene.watch, scene.plan
     grid = Table.grid(padding=(0, 2), expand=True)
     grid.add_column(style="dim", width=14)
@@ -109,6 +120,8 @@ def _state(scene: Scene) -> RenderableType:
     )
     shares = " + ".join(f"{state.events:,}" for state in watch.workers)
     grid.add_row("event to alert", latency_text(watch.latency()), "each worker", f"{shares} events")
+    if counts_decisions:
+        grid.add_row("in force", _decisions_text(watch))
     bar = ProgressBar(total=plan.duration_s, completed=min(scene.played_s, plan.duration_s), complete_style="blue")
     return Group(grid, bar)
 

@@ -64,3 +64,15 @@ class DemoPlan:
     def incidents(self) -> list[Incident]:
         """Plan the incidents: one of each family, in the second half."""
         return plant(self.seed, self.exchange(), warmup_s=self.duration_s / 2)
+
+
+def clock(seconds: float) -> str:
+    """Write seconds as minutes and seconds.
+
+    Examples
+    --------
+    >>> clock(65.9)
+    '01:05'
+    """
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes:02d}:{rest:02d}"

@@ -23,7 +23,7 @@ from streams.demo.plan import DemoPlan
 from streams.demo.scoring import false_alarms, match
 from streams.demo.settling import settle
 from streams.demo.show import Picture, Show, show_on
-from streams.demo.sources import ProgressFile, follow_alerts, reading_alerts
+from streams.demo.sources import ProgressFile, follow_outputs, reading_outputs
 from streams.demo.verdict import Verdict
 from streams.demo.watch import Watch
 from streams.demo.workers import Workers, settings_file
@@ -97,7 +97,7 @@ class _Sources:
     workers: Workers
     feed: Child
     progress: ProgressFile
-    alerts: "asyncio.Task[None]"
+    outputs: "asyncio.Task[None]"
 
 
 class _Demo:
@@ -122,18 +122,18 @@ class _Demo:
             self._show,
         ):
             self._tell("starting")
-            partitions = self._settings.partitions
-            await ensure_topics(broker.url, partitions)
-            async with aiohttp.ClientSession(timeout=timeout) as session, reading_alerts(broker.url) as reader:
-                workers = Workers(children, session, self._settings, broker.url, _WORKERS)
+            url, partitions = broker.url, self._settings.partitions
+            await ensure_topics(url, partitions)
+            async with aiohttp.ClientSession(timeout=timeout) as session, reading_outputs(url, partitions) as reader:
+                workers = Workers(children, session, self._settings, url, _WORKERS)
                 await workers.until_ready(lambda: self._tell("workers start"))
-                order = FeedOrder(broker.url, partitions, settings_file(self._settings), self._plan)
+                order = FeedOrder(url, partitions, settings_file(self._settings), self._plan)
                 feed = children.start("feed", feed_command(order))
-                with _running(follow_alerts(reader, self._watch.see_alert)) as alerts:
-                    sources = _Sources(workers, feed, ProgressFile(feed.output), alerts)
+                with _running(follow_outputs(reader, self._watch)) as outputs:
+                    sources = _Sources(workers, feed, ProgressFile(feed.output), outputs)
                     while not feed.has_ended():
                         await self._look(sources)
-                    with _running(settle(broker.url, self._settings.app_id, partitions, reader)) as settling:
+                    with _running(settle(url, self._settings.app_id, partitions, reader)) as settling:
                         return await self._finish(sources, settling)
 
     async def _finish(self, sources: _Sources, settling: "asyncio.Task[None]") -> Verdict:
@@ -158,8 +158,8 @@ class _Demo:
     async def _look(self, sources: _Sources, phase: str | None = None) -> None:
         """See how all of them stand, and show it."""
         await asyncio.sleep(_LOOK_EVERY_S)
-        if sources.alerts.done():
-            sources.alerts.result()
+        if sources.outputs.done():
+            sources.outputs.result()
         for one in sources.progress.read():
             self._watch.see_progress(one)
         self._watch.see_workers(await sources.workers.states(), time.monotonic())
@@ -185,6 +185,7 @@ class _Demo:
             late=watch.late,
             latency=watch.latency(),
             start_us=self._plan.exchange().start_us,
+            decided=watch.decided,
         )
 
 

@@ -103,6 +103,15 @@ def false_alarms(incidents: Sequence[Incident], alerts: Iterable[Alert]) -> list
     ]
 
 
+def taking_part(incidents: Sequence[Incident], accounts: Iterable[str], at_us: int) -> set[str]:
+    """Pick the accounts that take part in an incident which has begun by an event time, over or not.
+
+    What an incident leads to may outlast it.
+    """
+    begun = {account for one in incidents if one.start_us <= at_us for account in one.accounts}
+    return begun.intersection(accounts)
+
+
 def _fits(alert: Alert, incident: Incident) -> bool:
     return alert.pattern in FITTING[incident.family] and _in_time(alert, incident) and _concerns(alert, incident)
 

@@ -6,13 +6,13 @@ from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from streams.topics import ACCOUNT_ACTIVITY, ALERTS, INPUT_TOPICS, SIGNALS, TOPICS, bootstrap_servers
+from streams.topics import ACCOUNT_ACTIVITY, INPUT_TOPICS, SIGNALS, TOPICS, bootstrap_servers
 
 _ASK_EVERY_S = 0.1
 
 
 async def settle(broker: str, group: str, partitions: int, reader: AIOKafkaConsumer) -> None:
-    """Wait until everything sent so far is committed by every stage in turn, and its alerts are read.
+    """Wait until everything sent so far is committed by every stage in turn, and its outputs are read.
 
     A stage commits only what is in closed ticks and whose outputs were acknowledged. So once the inputs are committed,
     all that comes of them stands in the next topic; what is sent there later is not waited for: frames never end.
@@ -26,7 +26,7 @@ async def settle(broker: str, group: str, partitions: int, reader: AIOKafkaConsu
     partitions
         Of the partitioned topics.
     reader
-        Reads the `alerts` topic.
+        Reads the outputs: alerts, limits and trips.
     """
     async with asking(broker, group) as consumer:
         for topics in (INPUT_TOPICS, (ACCOUNT_ACTIVITY,), (SIGNALS,)):
@@ -35,10 +35,10 @@ async def settle(broker: str, group: str, partitions: int, reader: AIOKafkaConsu
             for place, end in ends.items():
                 while (await consumer.committed(place) or 0) < end:  # noqa: ASYNC110 - the broker tells no-one
                     await asyncio.sleep(_ASK_EVERY_S)
-        alerts = TopicPartition(ALERTS, 0)
-        end = (await consumer.end_offsets([alerts]))[alerts]
-        while await reader.position(alerts) < end:  # noqa: ASYNC110 - as above
-            await asyncio.sleep(_ASK_EVERY_S)
+        ends = await consumer.end_offsets(reader.assignment())
+        for place, end in ends.items():
+            while await reader.position(place) < end:  # noqa: ASYNC110 - as above
+                await asyncio.sleep(_ASK_EVERY_S)
 
 
 @asynccontextmanager

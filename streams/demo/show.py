@@ -64,7 +64,7 @@ class LiveShow:
 
     def show(self, scene: Scene) -> None:
         """Draw."""
-        self._live.update(board(scene), refresh=True)
+        self._live.update(board(scene, self._live.console.height), refresh=True)
 
 
 class LineShow:

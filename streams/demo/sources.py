@@ -1,7 +1,7 @@
-"""Where a demo's watch looks: the workers' pages, the `alerts` topic, the feed's own words, and committed offsets."""
+"""Where a demo's watch looks: the workers' pages, the topics of outputs, and the feed's own words."""
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -10,14 +10,17 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from prometheus_client.parser import text_string_to_metric_families
 
+from detectors.decisions import RateLimit, Trip
 from detectors.events import EVENT_TYPES
-from detectors.results import Alert
 from streams.codecs import decode_alert
 from streams.demo.feed import Progress
-from streams.demo.watch import WorkerState
-from streams.topics import ALERTS, bootstrap_servers
+from streams.demo.watch import Watch, WorkerState
+from streams.topic_reading import decoder_of
+from streams.topics import ALERTS, GUARDRAILS, RATE_LIMITS, TOPICS, bootstrap_servers
 
 _decode_progress = msgspec.json.Decoder(Progress).decode
+_decode_limit = decoder_of(RateLimit, RATE_LIMITS)
+_decode_trip = decoder_of(Trip, GUARDRAILS)
 
 
 class WorkerPage:
@@ -86,23 +89,40 @@ class ProgressFile:
 
 
 @asynccontextmanager
-async def reading_alerts(broker: str) -> AsyncIterator[AIOKafkaConsumer]:
-    """Read the `alerts` topic from its beginning."""
+async def reading_outputs(broker: str, partitions: int) -> AsyncIterator[AIOKafkaConsumer]:
+    """Read `alerts`, `rate-limits` and `guardrails` from their beginning.
+
+    Parameters
+    ----------
+    broker
+        Its address.
+    partitions
+        Of the partitioned topics.
+    """
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers(broker), fetch_max_wait_ms=20)
     await consumer.start()
     try:
-        place = TopicPartition(ALERTS, 0)
-        consumer.assign([place])
-        await consumer.seek_to_beginning(place)
+        places = [
+            TopicPartition(topic, partition)
+            for topic in (ALERTS, RATE_LIMITS, GUARDRAILS)
+            for partition in range(TOPICS[topic].partitions(partitions))
+        ]
+        consumer.assign(places)
+        await consumer.seek_to_beginning(*places)
         yield consumer
     finally:
         await consumer.stop()
 
 
-async def follow_alerts(consumer: AIOKafkaConsumer, see_alert: Callable[[Alert, float], None]) -> None:
-    """Hand over every alert with the monotonic time of its arrival, until cancelled."""
+async def follow_outputs(consumer: AIOKafkaConsumer, watch: Watch) -> None:
+    """Show the watch every alert, limit and trip as it arrives, until cancelled."""
     while True:
         batches = await consumer.getmany(timeout_ms=200)
         at_s = time.monotonic()
         for record in (record for records in batches.values() for record in records):
-            see_alert(decode_alert(record.value), at_s)
+            if record.topic == ALERTS:
+                watch.see_alert(decode_alert(record.value), at_s)
+            elif record.topic == RATE_LIMITS:
+                watch.decided.see_limit(_decode_limit(record.value))
+            else:
+                watch.decided.see_trip(_decode_trip(record.value))

@@ -1,16 +1,22 @@
 """The end of a demo: planted against found, false alarms, and what was measured."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from detectors.decisions import Level
 from detectors.results import Alert, Severity
-from streams.demo.board import clock, latency_text
-from streams.demo.scoring import Found
+from streams.demo.board import latency_text
+from streams.demo.decided import Decided
+from streams.demo.plan import clock
+from streams.demo.scoring import Found, taking_part
 from streams.demo.watch import Latency
 from streams.summary import SEVERITY_STYLE, printable
+
+_MOST_NAMES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,8 @@ class Verdict:
         Of alerts; None: there were none.
     start_us
         The beginning of event time.
+    decided
+        Limits and guardrails.
     """
 
     found: list[Found]
@@ -46,6 +54,7 @@ class Verdict:
     late: int
     latency: Latency | None
     start_us: int
+    decided: Decided
 
     @property
     def missed(self) -> list[Found]:
@@ -98,9 +107,23 @@ class Verdict:
         facts.add_row("events", f"{self.events:,} in {self.through_s:.1f} s: {per_s:,.0f}/s through broker and workers")
         facts.add_row("event to alert", latency_text(self.latency))
         facts.add_row("alerts", f"{self.alerts}, of them false above info: {len(self.false_alarms)}")
+        facts.add_row("rate limits", self._limited_text())
+        facts.add_row("guardrails", printable(self._tripped_text()))
         facts.add_row("late events", f"{self.late:,}")
         facts.add_row("settled", f"all committed after {self.settled_s:.1f} s")
         return facts
+
+    def _limited_text(self) -> str:
+        worst = self.decided.worst_moment()
+        if worst is None:
+            return "nobody was limited"
+        planted = taking_part([one.incident for one in self.found], worst.accounts, worst.at_us)
+        when = f"{len(worst.accounts):,} accounts at the worst moment, {self._clock(worst.at_us)}"
+        return f"{when}; of them in planted incidents: {len(planted):,}"
+
+    def _tripped_text(self) -> str:
+        rules = (_rule_text(rule, entities) for rule, entities in sorted(self.decided.ever_tripped.items()))
+        return "; ".join(rules) or "none tripped"
 
     def _sentence(self) -> Text:
         if self.missed:
@@ -113,3 +136,10 @@ class Verdict:
 
 def _severity_text(severity: Severity | None) -> Text:
     return Text("") if severity is None else Text(severity, style=SEVERITY_STYLE[severity])
+
+
+def _rule_text(rule: str, entities: Mapping[str, Level]) -> str:
+    worst_first = sorted(entities.items(), key=lambda one: (one[1] != "hard", one[0]))
+    named = [f"{entity} ({level})" for entity, level in worst_first[:_MOST_NAMES]]
+    more = [f"{len(entities) - _MOST_NAMES:,} more"] if len(entities) > _MOST_NAMES else []
+    return f"{rule}: {', '.join(named + more)}"

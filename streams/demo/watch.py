@@ -1,11 +1,13 @@
-"""What is known of a demo while it runs: how far it has come, how fast, and which alerts are open."""
+"""What is known of a demo while it runs: how far it has come, how fast, which alerts are open, and what is limited."""
 
 import statistics
 from bisect import bisect_left
 from collections import deque
 from typing import NamedTuple
 
+from detectors.decisions import RateLimit
 from detectors.results import Alert
+from streams.demo.decided import Decided
 from streams.demo.feed import Progress
 
 #: Rates are those of the last seconds.
@@ -40,6 +42,7 @@ class Watch:
     def __init__(self, workers: int) -> None:
         self.revisions: list[Alert] = []
         self.workers = [WorkerState(0, 0, 0)] * workers
+        self.decided = Decided()
         self._open: dict[str, Alert] = {}
         self._opened_us: dict[str, int] = {}
         self._arrivals: list[tuple[float, int]] = []
@@ -107,6 +110,10 @@ class Watch:
     def open_alerts(self) -> list[Alert]:
         """Alerts that are open, the worst first."""
         return sorted(self._open.values(), key=lambda alert: (-alert.score, alert.alert_id))
+
+    def limits_in_force(self) -> list[RateLimit]:
+        """Limits that have not ended by the feed's event time, the tightest first."""
+        return self.decided.in_force(self.now_us or 0)
 
     def age_s(self, alert: Alert) -> float:
         """Event time since an alert was opened."""

@@ -5,7 +5,7 @@ import contextlib
 import socket
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -29,6 +29,10 @@ _ENVIRONMENT = {
     "SQUALL_WORKER__GROUP_INSTANCE_ID": "",
     **{f"SQUALL_SECURITY__{name.upper()}": str(value) for name, value in asdict(NO_SECURITY).items()},
 }
+
+
+#: The exchange's makers have a baseline of their own, as an exchange would know them.
+_MAKERS = {"SQUALL_LIMITS__ACCOUNTS": '{"maker-*": "maker"}'}
 
 
 class Workers:
@@ -55,7 +59,7 @@ class Workers:
         ports = _free_ports(count)
         self._pages = [WorkerPage(session, port) for port in ports]
         self._children: list[Child] = [
-            children.start(f"worker-{number}", _command(settings, broker, port), _ENVIRONMENT)
+            children.start(f"worker-{number}", _command(settings, broker, port), worker_environment(settings))
             for number, port in enumerate(ports, 1)
         ]
 
@@ -110,6 +114,12 @@ class Workers:
     def _must_run(self) -> None:
         for child in self._children:
             child.must_run()
+
+
+def worker_environment(settings: Settings) -> Mapping[str, str]:
+    """Say what the workers' environment adds to ours; whoever has set which accounts are in which tier keeps that."""
+    limits = settings.core.limits
+    return _ENVIRONMENT if limits.accounts or "maker" not in limits.tiers else _ENVIRONMENT | _MAKERS
 
 
 def settings_file(settings: Settings) -> str | None:

@@ -98,6 +98,10 @@ def test_a_short_demo_takes_every_event_and_its_status_says_whether_all_was_foun
     counted = re.search(r"events +([\d,]+) in", said)
     assert counted is not None, said
     assert int(counted[1].replace(",", "")) > 20_000
+    assert re.search(
+        r"rate limits +(nobody was limited|[\d,]+ accounts at the worst moment, \d\d:\d\d; of them)", said
+    ), said
+    assert re.search(r"guardrails +\w", said), said
     assert status == (0 if "all 5 planted incidents were found" in said else 1), said
     assert "planted" in (tmp_path / "board.svg").read_text(encoding="utf-8")
     if LINUX:

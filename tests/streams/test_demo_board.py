@@ -12,12 +12,13 @@ from detectors.errors import ConfigError
 from detectors.results import Alert
 from streams.demo.board import Scene, board, line
 from streams.demo.feed import Progress
-from streams.demo.plan import DemoPlan
+from streams.demo.plan import DemoPlan, clock
 from streams.demo.scoring import match
 from streams.demo.show import LineShow, LiveShow, Picture, show_on
 from streams.demo.sources import ProgressFile, worker_state
 from streams.demo.verdict import Verdict
 from streams.demo.watch import Watch, WorkerState
+from tests.streams.decided import a_limit, a_trip
 from tests.streams.test_demo_scoring import alert
 
 PLAN = DemoPlan(duration_s=240)
@@ -62,6 +63,7 @@ def verdict(watch: Watch, false: list[Alert]) -> Verdict:
         late=3,
         latency=watch.latency(),
         start_us=START_US,
+        decided=watch.decided,
     )
 
 
@@ -182,6 +184,28 @@ def test_the_verdict_names_what_was_missed_and_the_false_alarms() -> None:
     everything = watch_at(240.0, *(finding(number) for number in range(5)))
     assert verdict(everything, []).missed == []
     assert "all 5 planted incidents were found" in text_of(verdict(everything, []).to_table())
+
+
+def test_the_verdict_says_who_was_limited_at_the_worst_moment_and_who_of_them_was_planted() -> None:
+    planted = INCIDENTS[0]
+    watch = watch_at(200.0)
+    assert "nobody was limited" in text_of(verdict(watch, []).to_table())
+    assert "none tripped" in text_of(verdict(watch, []).to_table())
+    for account in (planted.accounts[0], "bystander"):
+        watch.decided.see_limit(a_limit(account, at=planted.start_us + 1_000_000))
+    shown = text_of(verdict(watch, []).to_table())
+    when = clock((planted.start_us + 1_000_000 - START_US) / 1e6)
+    assert f"2 accounts at the worst moment, {when}; of them in planted incidents: 1" in shown
+
+
+def test_the_verdict_names_the_guardrails_that_tripped_even_when_they_have_cleared() -> None:
+    watch = watch_at(200.0)
+    for entity in "EDCBA":
+        watch.decided.see_trip(a_trip(entity, rule="leverage_cap"))
+    watch.decided.see_trip(replace(a_trip("X", at=START_US), level="soft"))
+    watch.decided.see_trip(replace(a_trip("X", state="cleared", at=START_US + 1), level="soft"))
+    shown = text_of(verdict(watch, []).to_table())
+    assert "leverage_cap: A (hard), B (hard), C (hard), 2 more; mark_index: X (soft)" in shown
 
 
 def test_the_words_of_the_feed_are_read_on_from_where_they_were_read_last(tmp_path: Path) -> None:
