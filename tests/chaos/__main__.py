@@ -60,6 +60,11 @@ def main(given: Sequence[str] | None = None) -> int:
         outcomes.append(asyncio.run(play(scenario, say, keep)))
         show(outcomes[-1], console)
         write(outcomes, arguments.out)
+    # At the end as well: the tables may have scrolled away.
+    for outcome in outcomes:
+        for verdict in outcome.verdicts:
+            if verdict.holds is False:
+                console.print(f"BROKEN {outcome.scenario}: {verdict.invariant}: {verdict.said}", style="bold red")
     return HOLDS if all(outcome.holds for outcome in outcomes) else BROKEN
 
 
