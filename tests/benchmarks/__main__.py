@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.benchmarks import latency, ours
+from tests.benchmarks import latency, ours, trips
 from tests.benchmarks.backlog import Item, bytes_per_event, density_per_s, loaded_broker, simulate
 from tests.benchmarks.core import rounds, run_core
 from tests.benchmarks.processes import Cores, run, split_cores
@@ -74,13 +74,16 @@ def measure(size: Size) -> dict[str, Any]:
         parts["squall, sparse"] = summary([ours.measure(broker, "sparse", len(sparse), cores.measured)])
     show_parts(parts)
     attempts: list[dict[str, Any]] = []
+    guardrails: list[dict[str, Any]] = []
     if size.latency_s:
         offered = _LATENCY_SHARE * parts["squall"]["events_per_s"]
         attempts = latency.measure_sustained(offered, size.latency_s, cores)
+        guardrails = [trips.measure(rate, size.latency_s, 1, cores) for rate in trips.RATES]
     return {
         **rates(parts),
         "latency_ms": attempts[-1]["latency_ms"] if attempts else None,
         "latency": {"settings": latency.SETTINGS, "attempts": attempts},
+        "guardrails": guardrails,
         "bytes_per_account": round(max(memory["resident"], memory["allocated"])),
         "bytes_per_account_resident": round(memory["resident"]),
         "bytes_per_account_allocated": round(memory["allocated"]),

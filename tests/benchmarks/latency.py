@@ -13,7 +13,7 @@ from streams.codecs import decode_alert
 from streams.topics import ALERTS, bootstrap_servers
 from tests.benchmarks.backlog import Item, loaded_broker, simulate
 from tests.benchmarks.ours import working
-from tests.benchmarks.pacing import Pace, Paced, burst_symbols, pace
+from tests.benchmarks.pacing import BURST_SYMBOLS, Bursts, Pace, Paced, pace, symbols_in_use
 from tests.benchmarks.processes import Cores
 
 #: More alerts than an exchange ever wants: they must end before the next burst on their symbol, and say every change.
@@ -56,7 +56,8 @@ def measure(items: Sequence[Item], events_per_s: float, seconds: float, cores: C
         whole_s = _WARM_UP_S + seconds
         context = multiprocessing.get_context("fork")
         receiver, sender = context.Pipe(duplex=False)
-        arguments = sender, broker, path, burst_symbols(items), _WARM_UP_S, whole_s
+        symbols = symbols_in_use("BURST", BURST_SYMBOLS, "cancels", items)
+        arguments = sender, broker, path, Bursts(symbols, path.start_us, _WARM_UP_S), whole_s
         producer = context.Process(target=_produce, args=arguments, daemon=True)
         producer.start()
         end_s = (path.start_us + round(whole_s * 1e6)) / 1e6
@@ -81,11 +82,9 @@ def measure(items: Sequence[Item], events_per_s: float, seconds: float, cores: C
     }
 
 
-def _produce(
-    sender: Connection, broker: str, path: Pace, symbols: Sequence[str], warm_up_s: float, seconds: float
-) -> None:
+def _produce(sender: Connection, broker: str, path: Pace, bursts: Bursts, seconds: float) -> None:
     """Forked, so that the stretch need not be handed over."""
-    sender.send(pace(broker, path, symbols, warm_up_s, seconds))
+    sender.send(pace(broker, path, bursts, seconds))
 
 
 async def _arrivals(broker: str, until_s: float) -> list[tuple[int, int]]:

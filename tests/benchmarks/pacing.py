@@ -1,10 +1,11 @@
-"""A producer that keeps its pace whatever others do; event time is the time of day, and bursts are planted."""
+"""A producer that keeps its pace whatever others do; event time is the time of day, and more is planted."""
 
 import asyncio
 import bisect
+import itertools
 import time
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import uvloop
 from aiokafka import AIOKafkaProducer
@@ -18,12 +19,14 @@ from tests.benchmarks.backlog import PARTITIONS, Item, density_per_s
 SLOT_US = 20_000
 BURST_CANCELS = 100
 #: Symbols of the bursts.
-_BURST_SYMBOLS = 150
+BURST_SYMBOLS = 150
 #: A burst for each symbol in so many seconds: the alert before is over by then.
 BURST_ROUND_S = 15.0
 _CALM_PER_S = 4
 
 Place = tuple[str, int]
+#: Topic, symbol and value of a record.
+Planting = tuple[str, str, bytes]
 
 
 class Form(NamedTuple):
@@ -87,25 +90,32 @@ def _form(item: Item, first_us: int, stretch: float) -> Form:
     return Form((item.topic, item.partition), item.key, pattern, times)
 
 
-def burst_symbols(taken: Iterable[Item]) -> list[str]:
+def symbols_in_use(prefix: str, many: int, topic: str, taken: Iterable[Item]) -> list[str]:
     """Names of symbols that fall into the partitions in use: an input that is nearly silent would hold time back."""
-    partitions = {item.partition for item in taken if item.topic == "cancels"}
-    names = (f"BURST-{number:03d}" for number in range(10_000))
+    partitions = {item.partition for item in taken if item.topic == topic}
+    names = (f"{prefix}-{number:05d}" for number in itertools.count())
     fitting = (name for name in names if partition_of(name, PARTITIONS) in partitions)
-    return [next(fitting) for _ in range(_BURST_SYMBOLS)]
+    return list(itertools.islice(fitting, many))
 
 
-def pace(broker: str, path: Pace, symbols: Sequence[str], warm_up_s: float, seconds: float) -> Paced:
-    """Send for so many seconds, with a burst now and then after the warm-up; what came of it."""
-    return uvloop.run(_pace(broker, path, symbols, warm_up_s, seconds))
+class Planted(Protocol):
+    """What is sent besides the stretch."""
+
+    def due(self, end_us: int) -> Iterable[Planting]:
+        """What is due before `end_us` and was not given before."""
+        ...
 
 
-async def _pace(broker: str, path: Pace, symbols: Sequence[str], warm_up_s: float, seconds: float) -> Paced:
+def pace(broker: str, path: Pace, planted: Planted, seconds: float) -> Paced:
+    """Send for so many seconds, and what is planted in between; what came of it."""
+    return uvloop.run(_pace(broker, path, planted, seconds))
+
+
+async def _pace(broker: str, path: Pace, planted: Planted, seconds: float) -> Paced:
     sending = _Sending(AIOKafkaProducer(bootstrap_servers=bootstrap_servers(broker), max_batch_size=1_048_576))
     await sending.producer.start()
     began_cpu_s = time.process_time()
     most_late_us, index, base_us = 0, 0, path.start_us
-    bursts = _Bursts(symbols, path.start_us, warm_up_s)
     try:
         for end_us in range(path.start_us + SLOT_US, path.start_us + round(seconds * 1e6), SLOT_US):
             while base_us + path.due_us[index] < end_us:
@@ -114,8 +124,8 @@ async def _pace(broker: str, path: Pace, symbols: Sequence[str], warm_up_s: floa
                 index += 1
                 if index == len(path.forms):
                     index, base_us = 0, base_us + path.span_us
-            for symbol, value in bursts.due(end_us):
-                sending.add(("cancels", partition_of(symbol, PARTITIONS)), symbol.encode(), value)
+            for topic, symbol, value in planted.due(end_us):
+                sending.add((topic, partition_of(symbol, PARTITIONS)), symbol.encode(), value)
             wait_us = end_us - time.time_ns() // 1_000
             most_late_us = max(most_late_us, -wait_us)
             await asyncio.sleep(max(wait_us, 0) / 1e6)
@@ -152,8 +162,8 @@ class _Sending:
                 self._under_way[place] = await self.producer.send_batch(batch, place[0], partition=place[1])
 
 
-class _Bursts:
-    """Cancels on symbols of their own: four a second each, and in turn a burst of one account."""
+class Bursts:
+    """Cancels on symbols of their own: four a second each, and after a warm-up in turn a burst of one account."""
 
     def __init__(self, symbols: Sequence[str], start_us: int, warm_up_s: float) -> None:
         self._symbols = symbols
@@ -163,9 +173,9 @@ class _Bursts:
         self._next_burst_us = start_us + round(warm_up_s * 1e6)
         self._number = 0
 
-    def due(self, end_us: int) -> list[tuple[str, bytes]]:
-        """Symbols and values of what is due before `end_us`."""
-        found: list[tuple[str, bytes]] = []
+    def due(self, end_us: int) -> list[Planting]:
+        """What is due before `end_us` and was not given before."""
+        found: list[Planting] = []
         while self._next_calm_us < end_us:
             found.append(self._cancel("calm", self._next_calm_us))
             self._next_calm_us += self._calm_every_us
@@ -174,7 +184,8 @@ class _Bursts:
             self._next_burst_us += self._burst_every_us
         return found
 
-    def _cancel(self, account: str, at_us: int) -> tuple[str, bytes]:
+    def _cancel(self, account: str, at_us: int) -> Planting:
         self._number += 1
         symbol = self._symbols[self._number % len(self._symbols)]
-        return symbol, encode_event(Cancel(at_us, symbol, account, self._number, "buy", 100.0, 1.0, at_us - 100_000))
+        cancel = Cancel(at_us, symbol, account, self._number, "buy", 100.0, 1.0, at_us - 100_000)
+        return "cancels", symbol, encode_event(cancel)
