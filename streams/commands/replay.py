@@ -22,9 +22,8 @@ def replay(
 ) -> None:
     """Run recorded events through the detectors, without a broker.
 
-    Several files are merged by time. Writes alerts, signals and dead-letters as NDJSON, and summary.json.
-
-    The files rate-limits and guardrails are written too, but empty: this version makes none.
+    Several files are merged by time. Writes alerts, rate-limits, guardrails, audit, signals and dead-letters as NDJSON,
+    and summary.json.
     """
     from streams.replay import Replay  # noqa: PLC0415 - the models load slowly, and `squall --help` should not
     from streams.report import require_drawing, write_report  # noqa: PLC0415
