@@ -20,7 +20,7 @@ from detectors.leverage_watch import LeverageWatch
 from detectors.limit_records import audit_of_trip
 from detectors.results import Activity, ActivityFrame, Evidence, LeverageMove, Signal, SignalFrame, SignalTick
 from detectors.stage import Cells, Stage
-from detectors.timing import Watermark
+from detectors.timing import BEGINNING_US, Watermark
 
 ACTIVITY = "account-activity"
 STRESS = "stress"
@@ -128,6 +128,18 @@ class AccountStage(Stage[AccountTick]):
         self._limits.hear(frame)
         # At rest or not, it has come as far as it says; only one that is not heard of is not waited for.
         self._stress.observe(frame.source, frame.closed_us, now_us)
+
+    @property
+    def settled_us(self) -> int:
+        """The time before which all limits are decided: until then what was closed is kept."""
+        heard_us = self._stress.reached_us()[CORRELATION]
+        # While the correlation stage has said nothing there is nothing to keep pace with.
+        return self.closed_us if heard_us == BEGINNING_US else min(self.closed_us, self._limits.controller.now_us)
+
+    @property
+    def open_ticks(self) -> int:
+        """Ticks that wait for their end, or for the decision on them."""
+        return super().open_ticks + (self.closed_us - self.settled_us) // self.tick_us
 
     def obey(self, order: Override) -> None:
         """Let an operator's order be in force from now on."""

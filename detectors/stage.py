@@ -165,6 +165,11 @@ class Stage(Generic[TickState]):
         """Ticks that wait for their end."""
         return len(self._open)
 
+    @property
+    def settled_us(self) -> int:
+        """The time before which nothing waits any more."""
+        return self.closed_us
+
     def close_until(self, watermark_us: int) -> None:
         """Close every tick up to the watermark, in order; closing one may open later ones."""
         while self._order and (self._order[0] + 1) * self.tick_us <= watermark_us:

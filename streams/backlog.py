@@ -14,7 +14,10 @@ from streams.lag import ReadLag
 class TimedStage(Protocol):
     """What is asked of a stage about event time."""
 
-    closed_us: int
+    @property
+    def settled_us(self) -> int:
+        """The time before which nothing waits any more."""
+        ...
 
     @property
     def tick_us(self) -> int:
@@ -79,6 +82,6 @@ class Backlog:
     def align(self, stage: TimedStage) -> None:
         """Decide anew what is held, after the stage has closed what it can."""
         self._alignment = self._alignment or Alignment(self._max_open_ticks, stage.tick_us)
-        progress = Progress(stage.closed_us, stage.open_ticks, stage.watermark.reached_us())
+        progress = Progress(stage.settled_us, stage.open_ticks, stage.watermark.reached_us())
         names = self._alignment.held(progress)
         self.held = frozenset(tp for name in names for tp in partitions_of(name, self._partition, self._upstream))

@@ -30,6 +30,11 @@ class Stage(Protocol):
         ...
 
     @property
+    def settled_us(self) -> int:
+        """The time before which nothing waits any more."""
+        ...
+
+    @property
     def watermark(self) -> Reach:
         """How far its inputs have come."""
         ...

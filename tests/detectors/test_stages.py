@@ -6,6 +6,7 @@ import pytest
 from detectors.account_stage import AccountStage
 from detectors.config import CoreSettings, Memory, Timing
 from detectors.correlation_stage import CorrelationStage
+from detectors.decisions import StressFrame
 from detectors.events import BookSnapshot, Cancel, Event, LeverageChange, Trade
 from detectors.market_stage import MarketOutput, MarketStage
 from detectors.results import Activity, ActivityFrame, Signal, SignalFrame, SignalTick
@@ -216,3 +217,29 @@ def test_what_was_refused_is_refused_when_it_is_read_again_though_time_has_moved
     assert [one.element for one in heir.push("cancels", range(3), events[:3], 0)] == [1, 2]
     assert heir.push("cancels", range(3, 5), events[3:], 0) == []
     assert heir.open_ticks == first.open_ticks
+
+
+def test_ticks_whose_limits_are_not_decided_yet_count_as_open() -> None:
+    """A backlog that the account stage reads faster than the correlation stage must not pile up in it."""
+    stage = AccountStage(0, 1, CoreSettings())
+    stage.push_stress(StressFrame("correlation/0", 10 * SECOND_US, False, ()), 0, 0)
+    stage.complete(100 * SECOND_US)
+    stage.push_frame(ActivityFrame("market/0", 100 * SECOND_US, False, ()), 0, 0)
+    stage.poll(0)
+    assert (stage.closed_us, stage.settled_us) == (100 * SECOND_US, 11 * SECOND_US)
+    assert stage.open_ticks == 890
+    stage.push_stress(StressFrame("correlation/0", 99 * SECOND_US, False, ()), 1, 0)
+    stage.poll(0)
+    assert (stage.settled_us, stage.open_ticks) == (100 * SECOND_US, 0)
+
+
+def test_without_a_word_of_the_correlation_stage_limits_are_decided_after_its_time_out() -> None:
+    stage = AccountStage(0, 1, CoreSettings())
+    stage.complete(100 * SECOND_US)
+    rows = (Activity("rogue", "X", 50, 400, 0, 0),)
+    stage.push_frame(ActivityFrame("market/0", 100 * SECOND_US, False, ((700, (), rows),)), 0, 0)
+    waited = [stage.poll(second * SECOND_US) for second in range(30)]
+    assert not any(said.decisions for said in waited if said is not None)
+    said = stage.poll(30 * SECOND_US)
+    assert said is not None
+    assert {limit.account for limit in said.decisions.limits} == {"rogue"}

@@ -28,7 +28,7 @@ HELD_US = 500_000
 class Untimed:
     """What a stage says of event time: these know none."""
 
-    closed_us = 0
+    closed_us = settled_us = 0
     tick_us = 100_000
 
     def __init__(self) -> None:
