@@ -118,11 +118,12 @@ def market_station(partition: int, stage: EventStage, metrics: Metrics, max_reco
         if output is None:
             return
         made = cast("MarketOutput", output)
+        # Decisions first: somebody acts on them.
+        yield from _decision_records(made.decisions, metrics)
         for account_partition, frame in enumerate(made.activity):
             for value in frame_values(frame):
                 yield OutgoingRecord(ACCOUNT_ACTIVITY, value, frame.source.encode(), account_partition)
         yield from _signal_records(made.signals, "market", partition, metrics)
-        yield from _decision_records(made.decisions, metrics)
 
     intakes = {topic: EventIntake(topic, stage, max_record_bytes) for topic in MARKET_TOPICS}
     return Station(partition, stage, intakes, to_records)
@@ -136,8 +137,8 @@ def account_station(
     def to_records(output: object) -> Iterable[OutgoingRecord]:
         if output is not None:
             made = cast("AccountOutput", output)
-            yield from _signal_records(made.signals, "account", partition, metrics)
             yield from _decision_records(made.decisions, metrics)
+            yield from _signal_records(made.signals, "account", partition, metrics)
 
     intakes: dict[str, Intake] = {
         ACCOUNT_EVENT_TOPIC: EventIntake(ACCOUNT_EVENT_TOPIC, stage, max_record_bytes),
