@@ -64,7 +64,7 @@ def a_limit(
     multiplier: float = 0.5,
     action: LimitAction = "throttle",
     at: int = NOW_US,
-    lasts_us: int = 60 * SECOND_US,
+    lasts_us: int = 3_600 * SECOND_US,
     alert_ids: tuple[str, ...] = (),
     order: Override | None = None,
     reason: str = "cancel pressure at 62% of the account's cap; limits begin at 50%",

@@ -162,9 +162,9 @@ def test_a_broker_that_is_away_or_has_no_topics_ends_with_1_and_nothing_is_creat
 def test_the_list_shows_what_is_in_force_and_passes_over_what_is_no_order(own_broker: Broker) -> None:
     url = own_broker.url
     hostile = "\x1b[2Jnobody"
-    standing = Override("one", "account:a", "release", hostile, "x", NOW_US, NOW_US + 60 * SECOND_US)
+    standing = Override("one", "account:a", "release", hostile, "x", NOW_US, NOW_US + 3_600 * SECOND_US)
     over = Override("two", "controller", "freeze", "bob", "y", NOW_US - 2, NOW_US - 1)
-    replaced = Override("three", "account:a", "release", "bob", "z", NOW_US, NOW_US + 60 * SECOND_US)
+    replaced = Override("three", "account:a", "release", "bob", "z", NOW_US, NOW_US + 3_600 * SECOND_US)
     bad = (OVERRIDES, "account:a", b"{}")
     send(url, [sent(OVERRIDES, one.scope, one) for one in (replaced, standing, over)] + [bad])
     shown = override(url, "list")

@@ -34,7 +34,7 @@ def test_limits_in_force_come_the_tightest_first_from_every_partition(own_broker
         a_limit("mild", multiplier=0.8),
         *(a_limit(f"acct-{number}", multiplier=0.5) for number in range(12)),
         a_limit("tight", multiplier=0.05),
-        a_limit("over", at=NOW_US - 61 * SECOND_US),
+        a_limit("over", at=NOW_US - 3_601 * SECOND_US),
         a_limit("lifted", multiplier=1.0, action="none"),
         a_limit("pinned", multiplier=1.0, action="reduce_only"),
         a_limit("deleted"),
