@@ -2,19 +2,17 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from detectors.breaker import Breaker, Head
+from detectors.breakers import Breakers
 from detectors.config import CoreSettings
 from detectors.decisions import Trip
-from detectors.entities import Entities
 from detectors.events import LeverageChange
 from detectors.exposure_breaker import ExposureBreaker
 from detectors.interest_breaker import InterestBreaker
 from detectors.leverage_breaker import LeverageBreaker
 
 
-class AccountGuardrails:
+class AccountGuardrails(Breakers):
     """Plain rules on the positions of one partition's accounts; no model has a say in them, or keeps them from acting.
 
     Leverage caps and exposure are judged change by change; shares of open interest, which comes from elsewhere, tick by
@@ -40,7 +38,7 @@ class AccountGuardrails:
         self._exposure = ExposureBreaker(settings, counters)
         self._leverage = LeverageBreaker(settings, counters)
         self._interest = InterestBreaker(settings, counters)
-        self._breakers: tuple[Breaker, ...] = (self._exposure, self._leverage, self._interest)
+        super().__init__((self._exposure, self._leverage, self._interest))
 
     def on_events(self, changes: Sequence[LeverageChange]) -> list[Trip]:
         """Judge leverage changes in the order of their offsets, each handed in once."""
@@ -66,16 +64,3 @@ class AccountGuardrails:
             By symbol, what has become known since the tick before.
         """
         return self._interest.close_tick(tick_end_us, changes, open_interest)
-
-    def kept(self) -> dict[str, Entities[Any]]:
-        """What is tripped, and what the rules remember of accounts."""
-        return {kind: entities for breaker in self._breakers for kind, entities in breaker.kept().items()}
-
-    def head(self) -> Head:
-        """The times of the rules."""
-        return {breaker.rule.name: breaker.head() for breaker in self._breakers}
-
-    def resume(self, head: Head, notes: list[str]) -> None:
-        """Take up the times of the rules, after the entities."""
-        for breaker in self._breakers:
-            breaker.resume(head[breaker.rule.name], notes)

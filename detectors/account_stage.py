@@ -162,10 +162,6 @@ class AccountStage(Stage[AccountTick]):
         """Decide on everything that was closed: the correlation stage has said all it has to say."""
         return self._decisions(None)
 
-    def safe_offset(self, topic: str) -> int | None:
-        """Every record of `topic` below it is in a closed tick; None when nothing was read."""
-        return self.ledgers()[topic].safe_offset
-
     def ledgers(self) -> Mapping[str, InputLedger]:
         """What was read of leverage changes, and of frames of both kinds."""
         return {**super().ledgers(), ACTIVITY: self._frames, STRESS: self._stress_frames}
@@ -214,6 +210,8 @@ class AccountStage(Stage[AccountTick]):
         self._frames.close(tick)
         self._evidence.add(tick, (*sorted(state.evidence), *evidence))
         totals = totals_of(state.rows)
+        # Changes of the same microsecond stay in the order of their offsets: the venue's.
+        state.leverage.sort(key=_BY_TIME)
         signals = self.guarded(
             "accounts", partial(self._accounts.close_tick, tick, state.rows, totals, self._evidence), list[Signal]()
         )
@@ -222,8 +220,7 @@ class AccountStage(Stage[AccountTick]):
             "leverage", partial(self._leverage.close_tick, tick, state.leverage, self._evidence), nothing
         )
         self._limits.close_tick(tick, state.rows, totals, (*signals, *jumps))
-        in_order = sorted(state.leverage, key=_BY_TIME)
-        self._trips += self._guardrails.close_tick((tick + 1) * self.tick_us, in_order, state.interest)
+        self._trips += self._guardrails.close_tick((tick + 1) * self.tick_us, state.leverage, state.interest)
         if signals or moves or jumps:
             self._said.append(SignalTick(tick, (*signals, *jumps), moves, evidence if moves else ()))
 

@@ -130,10 +130,6 @@ class CorrelationStage(Stage[CorrelationTick]):
         """The end of the second that the sources have come to: open alerts wait for time that has not passed."""
         return -(-self.watermark.newest_us // 1_000_000) * 1_000_000
 
-    def safe_offset(self, topic: str) -> int | None:
-        """Every record of `topic` below it is in a closed tick; None when nothing was read."""
-        return self.ledgers()[topic].safe_offset
-
     def ledgers(self) -> Mapping[str, InputLedger]:
         """What was read of frames."""
         return {SIGNALS: self._frames}

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal, InvalidOperation
-from functools import lru_cache
 
 from detectors.errors import ConfigError
 
@@ -95,29 +94,23 @@ class Guardrails:
             if getattr(self, name) < least:
                 raise ConfigError(f"guardrails.{name} must be >= {least}, was {getattr(self, name)}")
         for entity in self.symbols:
-            _replaced(self, entity)
+            limits_of(self, entity)
 
 
-class GuardrailTable:
-    """The limits of each entity: those of its own table where it has one.
+def limits_of(guardrails: Guardrails, entity: str) -> Guardrails:
+    """The limits of one entity that has a table of its own.
+
+    Raises
+    ------
+    ConfigError
+        Its table names what is no limit, or gives what is no number.
 
     Examples
     --------
-    >>> table = GuardrailTable(Guardrails(symbols={"DOGE-PERP": {"mark_index": ["0.03", "0.08"]}}))
-    >>> table.of("DOGE-PERP").mark_index, table.of("BTC-PERP").mark_index
-    ((Decimal('0.03'), Decimal('0.08')), (Decimal('0.02'), Decimal('0.05')))
+    >>> guardrails = Guardrails(symbols={"DOGE-PERP": {"mark_index": ["0.03", "0.08"]}})
+    >>> limits_of(guardrails, "DOGE-PERP").mark_index
+    (Decimal('0.03'), Decimal('0.08'))
     """
-
-    def __init__(self, guardrails: Guardrails) -> None:
-        self._guardrails = guardrails
-        self.of = lru_cache(maxsize=65_536)(self._of)
-
-    def _of(self, entity: str) -> Guardrails:
-        return _replaced(self._guardrails, entity) if entity in self._guardrails.symbols else self._guardrails
-
-
-def _replaced(guardrails: Guardrails, entity: str) -> Guardrails:
-    """The limits of one entity; ConfigError when its table names what is no limit, or gives what is no number."""
     known = {one.name for one in fields(Guardrails)} - {"symbols", "max_entities"}
     given: dict[str, object] = {}
     for name, value in guardrails.symbols[entity].items():

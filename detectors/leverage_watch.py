@@ -2,7 +2,6 @@
 
 import math
 from collections import Counter
-from operator import attrgetter
 from typing import Any
 
 from detectors.base import State
@@ -115,11 +114,10 @@ class LeverageWatch:
     def close_tick(
         self, tick: int, changes: list[LeverageChange], evidence: EvidenceWindow
     ) -> tuple[tuple[LeverageMove, ...], list[Signal]]:
-        """Take the changes of one tick in order of time; their sums by symbol, and the jumps that stand out."""
+        """Take the changes of one tick, given in order of time; their sums by symbol, and the jumps that stand out."""
         moves: dict[str, _Move] = {}
         signals: list[Signal] = []
-        # Changes of the same microsecond stay in the order of their offsets: the venue's.
-        for change in sorted(changes, key=attrgetter("timestamp")):
+        for change in changes:
             signal = self._take(tick, change, moves.setdefault(change.symbol, _Move()), evidence)
             if signal is not None:
                 signals.append(signal)

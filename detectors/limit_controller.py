@@ -11,7 +11,8 @@ from detectors.base import State
 from detectors.config import CoreSettings
 from detectors.decisions import AlertMention, AuditRecord, NextLimit, Override, RateLimit
 from detectors.entities import Entities
-from detectors.limit_records import PIN_LEASE_US, audit_of_limit, audit_of_order, limit_record
+from detectors.limit_log import LimitLog
+from detectors.limit_records import PIN_LEASE_US, audit_of_order
 from detectors.limit_settings import Baselines
 from detectors.limit_state import LimitState
 from detectors.limit_targets import ORDINARY_PER_DAY, Reading, Target, target_of
@@ -77,10 +78,8 @@ class LimitController:
         self._begun: deque[int] = deque()
         #: Pinned account -> when its lease is to be renewed.
         self._pinned_until: dict[str, int] = {}
-        self._version = 0
+        self._log = LimitLog(settings.limits, self._baselines)
         self.now_us = 0
-        self._limits: list[RateLimit] = []
-        self._audit: list[AuditRecord] = []
 
     def note(self, tick: PressedTick) -> None:
         """Take note of who pressed in a tick; ticks come in order."""
@@ -102,7 +101,7 @@ class LimitController:
             return
         self._counters["orders"] += 1
         if account is not None or self._first:
-            self._audit.append(audit_of_order(order, now_us))
+            self._log.note(audit_of_order(order, now_us))
         self._stress.silence(self._orders.silenced)
         if account is not None:
             self._end(account, now_us, order)
@@ -136,14 +135,7 @@ class LimitController:
 
     def take(self) -> tuple[tuple[RateLimit, ...], tuple[AuditRecord, ...]]:
         """What was decided since the last call."""
-        limits, self._limits = tuple(self._limits), []
-        audit, self._audit = tuple(self._audit), []
-        return limits, audit
-
-    @property
-    def in_force(self) -> int:
-        """Accounts that are limited now, but for pins."""
-        return sum(one.state.in_force for _, one in self._limited.items())
+        return self._log.take()
 
     def _judge(self, tick: PressedTick) -> None:
         """Tighten who presses too much, the worst first."""
@@ -251,9 +243,8 @@ class LimitController:
             one.state.release(now_us)
             self._set_timer(account, one)
         multiplier = order.multiplier if order.action == "pin" else 1.0
-        limit = self._record(account, multiplier, now_us, None, NextLimit(1.0, order.expires_at), order=order)
-        self._limits.append(limit)
-        self._audit.append(audit_of_limit(limit, before, (), author=order.author))
+        limit = self._publish(account, multiplier, now_us, NextLimit(1.0, order.expires_at), order=order)
+        self._log.write_down(limit, before, author=order.author)
         if order.action == "pin":
             self._await_pin(account, now_us)
         else:
@@ -261,8 +252,7 @@ class LimitController:
 
     def _renew_pin(self, account: str, order: Override) -> None:
         if order.action == "pin" and self.now_us >= self._pinned_until.get(account, 0):
-            following = NextLimit(1.0, order.expires_at)
-            self._limits.append(self._record(account, order.multiplier, self.now_us, None, following, order=order))
+            self._publish(account, order.multiplier, self.now_us, NextLimit(1.0, order.expires_at), order=order)
             self._await_pin(account, self.now_us)
 
     def _await_pin(self, account: str, now_us: int) -> None:
@@ -273,51 +263,39 @@ class LimitController:
     def _end_orders(self) -> None:
         for order in self._orders.ended(self.now_us):
             if order.scope.startswith("account:") or self._first:
-                self._audit.append(audit_of_order(order, order.expires_at, ended=True))
+                self._log.note(audit_of_order(order, order.expires_at, ended=True))
             if order.action == "pin":
                 account = order.scope.removeprefix("account:")
                 self._pinned_until.pop(account, None)
-                following = NextLimit(1.0, self.now_us)
-                self._limits.append(self._record(account, 1.0, self.now_us, None, following, reason="the order ended"))
+                self._publish(account, 1.0, self.now_us, NextLimit(1.0, self.now_us), reason="the order ended")
         self._stress.silence(self._orders.silenced)
 
     def _issue(self, account: str, one: Limited, target: Target | None, order: Override | None = None) -> RateLimit:
         """Publish the limit of an account on a new lease, and set the time of the next look at it."""
         following = NextLimit(one.state.next_multiplier, max(one.state.ease_at_us, self.now_us))
-        limit = self._record(account, one.state.multiplier, self.now_us, target, following, order=order)
-        self._limits.append(limit)
+        limit = self._publish(account, one.state.multiplier, self.now_us, following, target=target, order=order)
         one.renew_us = self.now_us + round(self._settings.lease_s / 3 * 1e6)
         self._set_timer(account, one)
         return limit
 
-    def _record(
+    def _publish(
         self,
         account: str,
         multiplier: float,
         now_us: int,
-        target: Target | None,
         following: NextLimit,
+        *,
+        target: Target | None = None,
         order: Override | None = None,
         reason: str = "",
     ) -> RateLimit:
-        self._version = max(now_us, self._version + (1 if self._version >= now_us else 0))
-        return limit_record(
-            account,
-            self._version,
-            multiplier,
-            self._baselines.tier(account),
-            self._settings,
-            now_us,
-            target=target,
-            following=following,
-            alert_ids=self._stress.blame(account)[1],
-            order=order,
-            reason=reason or (order.reason if order is not None else ""),
+        alert_ids = self._stress.blame(account)[1]
+        return self._log.publish(
+            account, multiplier, now_us, following, target=target, order=order, alert_ids=alert_ids, reason=reason
         )
 
     def _write_down(self, limit: RateLimit, before: float, one: Limited) -> None:
-        contributions = one.target.contributions if one.target is not None else ()
-        self._audit.append(audit_of_limit(limit, before, contributions))
+        self._log.write_down(limit, before, one.target.contributions if one.target is not None else ())
 
     def _set_timer(self, account: str, one: Limited) -> None:
         if one.state.in_force:
@@ -334,7 +312,7 @@ class LimitController:
         """What waits, what is open, and the orders in force."""
         return {
             "now_us": self.now_us,
-            "version": self._version,
+            "version": self._log.version,
             "ticks": list(self._ticks),
             "heard": list(self._heard),
             "begun": list(self._begun),
@@ -345,7 +323,7 @@ class LimitController:
 
     def resume(self, head: State) -> None:
         """Take up where `head()` was made, after the accounts."""
-        self.now_us, self._version = head["now_us"], head["version"]
+        self.now_us, self._log.version = head["now_us"], head["version"]
         self._ticks = deque(msgspec.convert(head["ticks"], list[PressedTick]))
         self._heard = deque(msgspec.convert(head["heard"], list[tuple[int, tuple[AlertMention, ...]]]))
         self._begun = deque(head["begun"])

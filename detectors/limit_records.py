@@ -1,7 +1,7 @@
 """How a decision on a limit, a trip or an order is written down."""
 
 import hashlib
-from decimal import Decimal
+from typing import Literal
 
 from detectors.decisions import EXEMPT, AuditRecord, LimitAction, NextLimit, Override, RateLimit, Trip
 from detectors.limit_settings import Limits, Tier
@@ -93,7 +93,8 @@ def audit_of_limit(
 
 def audit_of_trip(trip: Trip) -> AuditRecord:
     """The audit of a guardrail that tripped or cleared."""
-    share = Contribution(trip.rule, _number(trip.value), _number(trip.limit), trip.unit, 1.0, 1.0)
+    # For the picture; the trip itself has the exact numbers.
+    share = Contribution(trip.rule, float(trip.value), float(trip.limit), trip.unit, 1.0, 1.0)
     return AuditRecord(
         audit_id=_id("trip", trip.rule, trip.entity, trip.state, trip.level, str(trip.timestamp)),
         kind="trip" if trip.state == "tripped" else "clear",
@@ -108,10 +109,10 @@ def audit_of_trip(trip: Trip) -> AuditRecord:
 
 def audit_of_order(order: Override, now_us: int, *, ended: bool = False) -> AuditRecord:
     """The audit of an operator's order that is taken up, or whose time is over."""
-    kind = "override_ended" if ended else "override"
+    kind: Literal["override", "override_ended"] = "override_ended" if ended else "override"
     return AuditRecord(
         audit_id=_id(kind, order.override_id),
-        kind="override_ended" if ended else "override",
+        kind=kind,
         timestamp=now_us,
         entity=order.scope,
         author=order.author,
@@ -122,8 +123,3 @@ def audit_of_order(order: Override, now_us: int, *, ended: bool = False) -> Audi
 
 def _id(*parts: str) -> str:
     return hashlib.blake2b("|".join(parts).encode(), digest_size=16).hexdigest()
-
-
-def _number(value: Decimal) -> float:
-    """For the picture; the trip itself has the exact number."""
-    return float(value)

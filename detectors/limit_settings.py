@@ -167,8 +167,10 @@ class Baselines:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self.tier = lru_cache(maxsize=65_536)(self._tier)
-        self.is_exempt = lru_cache(maxsize=65_536)(self._is_exempt)
+        # Where there is no pattern to try there is nothing to remember of an account either.
+        remembered = lru_cache(maxsize=65_536)
+        self.tier = remembered(self._tier) if limits.accounts else self._tier
+        self.is_exempt = remembered(self._is_exempt) if limits.exempt_accounts else self._is_exempt
 
     def _tier(self, account: str) -> Tier:
         limits = self._limits

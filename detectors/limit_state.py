@@ -71,8 +71,7 @@ class LimitState:
         """Take a step up, if one is due; whether the multiplier has changed."""
         if not self.in_force or now_us < self.ease_at_us:
             return False
-        multiplier = round(self.multiplier + self._settings.increase, 9)
-        self.multiplier = min(multiplier, 1.0)
+        self.multiplier = self.next_multiplier
         self.eased = True
         self.postpone(now_us)
         if not self.in_force:

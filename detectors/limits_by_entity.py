@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from detectors.guardrail_settings import Guardrails, GuardrailTable
+from detectors.guardrail_settings import Guardrails, limits_of
 
 Made = TypeVar("Made")
 
@@ -29,9 +29,8 @@ class LimitsByEntity(Generic[Made]):
     __slots__ = ("_of_all", "_own")
 
     def __init__(self, guardrails: Guardrails, make: Callable[[Guardrails], Made]) -> None:
-        table = GuardrailTable(guardrails)
         self._of_all = make(guardrails)
-        self._own = {entity: make(table.of(entity)) for entity in guardrails.symbols}
+        self._own = {entity: make(limits_of(guardrails, entity)) for entity in guardrails.symbols}
 
     def of(self, entity: str) -> Made:
         """What was made of the limits of one entity."""

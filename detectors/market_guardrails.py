@@ -4,11 +4,10 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from detectors.breaker import Breaker, Head
+from detectors.breakers import Breakers
 from detectors.config import CoreSettings
 from detectors.decisions import Trip
 from detectors.depth_breaker import DepthBreaker
-from detectors.entities import Entities
 from detectors.events import Event
 from detectors.guardrail_rules import STALE_INDEX, STALE_MARK
 from detectors.latency_breaker import LatencyBreaker
@@ -18,7 +17,7 @@ from detectors.price_breaker import PriceBreaker
 from detectors.stale_breaker import StaleBreaker
 
 
-class MarketGuardrails:
+class MarketGuardrails(Breakers):
     """Plain rules on raw values of one partition; no model has a say in them, or keeps them from acting.
 
     Each rule that trips on the event reads one topic, in the order of its offsets: that order is the same for
@@ -47,15 +46,7 @@ class MarketGuardrails:
         liquidations = LiquidationBreaker(settings, counters)
         self._stale_mark = StaleBreaker(STALE_MARK, settings, counters)
         self._stale_index = StaleBreaker(STALE_INDEX, settings, counters)
-        self._breakers: tuple[Breaker, ...] = (
-            price,
-            mark,
-            depth,
-            latency,
-            liquidations,
-            self._stale_mark,
-            self._stale_index,
-        )
+        super().__init__((price, mark, depth, latency, liquidations, self._stale_mark, self._stale_index))
         self._on: dict[str, Callable[[Any], list[Trip]]] = {
             "trades": price.on_events,
             "tickers": mark.on_events,
@@ -82,16 +73,3 @@ class MarketGuardrails:
         marks = {symbol: mark_us for symbol, (mark_us, _) in newest.items() if mark_us is not None}
         indices = {symbol: index_us for symbol, (_, index_us) in newest.items() if index_us is not None}
         return self._stale_mark.close_tick(tick_end_us, marks) + self._stale_index.close_tick(tick_end_us, indices)
-
-    def kept(self) -> dict[str, Entities[Any]]:
-        """What is tripped, and what the rules remember of symbols."""
-        return {kind: entities for breaker in self._breakers for kind, entities in breaker.kept().items()}
-
-    def head(self) -> Head:
-        """The times of the rules."""
-        return {breaker.rule.name: breaker.head() for breaker in self._breakers}
-
-    def resume(self, head: Head, notes: list[str]) -> None:
-        """Take up the times of the rules, after the entities."""
-        for breaker in self._breakers:
-            breaker.resume(head[breaker.rule.name], notes)

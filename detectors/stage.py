@@ -158,7 +158,7 @@ class Stage(Generic[TickState]):
 
     def safe_offset(self, topic: str) -> int | None:
         """Every record of `topic` below it is in a closed tick; None when nothing was read."""
-        return self._ledgers[topic].safe_offset
+        return self.ledgers()[topic].safe_offset
 
     @property
     def open_ticks(self) -> int:

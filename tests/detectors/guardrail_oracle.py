@@ -8,7 +8,8 @@ from typing import NamedTuple
 from detectors.decisions import Trip
 from detectors.events import BookSnapshot, DerivativeTicker, Event, Latency, LeverageChange, Liquidation, Trade
 from detectors.guardrail_records import position_name
-from detectors.guardrail_settings import Guardrails, GuardrailTable
+from detectors.guardrail_settings import Guardrails
+from detectors.limits_by_entity import LimitsByEntity
 
 
 class Said(NamedTuple):
@@ -46,7 +47,7 @@ class Oracle:
     """The states of all rules; `limits` are made by the caller for each value."""
 
     def __init__(self, guardrails: Guardrails) -> None:
-        self.table = GuardrailTable(guardrails)
+        self.table = LimitsByEntity(guardrails, lambda limits: limits)
         self.standing: dict[tuple[str, str], tuple[str, int]] = {}
         self.out: list[Said] = []
         self.clock: dict[str, int] = {}
