@@ -194,7 +194,7 @@ class SquallApp(faust.App):
                 shown_s = self._beat_s
                 for room in self.rooms:
                     room.show()
-                self.pressure.relieve(self._beat_s)
+                self.pressure.relieve(self._beat_s, time.process_time())
             await asyncio.sleep(_BEAT_INTERVAL_S)
 
     @Service.task

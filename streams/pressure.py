@@ -11,6 +11,9 @@ from streams.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
+#: A worker that uses at least so much of one processor is short of time; one that uses less waits for others.
+_BUSY_SHARE = 0.5
+
 
 class PressedRoom(Protocol):
     """What is asked of a room."""
@@ -38,8 +41,8 @@ class PressedRoom(Protocol):
 class Pressure:
     """Holds and degrades for all rooms of a worker.
 
-    The worker is one thread, so that its rooms degrade together, by the longest lag of any partition that is read. A
-    partition that is held does not count: it waits for others, perhaps another worker's, and not for want of time here.
+    The worker is one thread, so that its rooms degrade together, by the longest lag of any partition. One that is held
+    counts only while this worker is busy: else it waits for others, perhaps another worker's, not for lack of time.
 
     Parameters
     ----------
@@ -55,6 +58,7 @@ class Pressure:
         self._rooms = rooms
         self._degradation = Degradation(lag_limit_s)
         self._metrics = metrics
+        self._looked: tuple[float, float] | None = None
         for room in rooms:
             metrics.held_partitions.labels(room.name).set(0)
             metrics.degradation_level.labels(room.name).set(0)
@@ -67,10 +71,20 @@ class Pressure:
             self._metrics.held_partitions.labels(name).set(len(partitions))
         return frozenset().union(*wanted.values())
 
-    def relieve(self, now_s: float) -> None:
-        """Change the level of degradation if it is time to; `now_s` is of any monotonic clock."""
-        held = frozenset[TP]().union(*(room.held for room in self._rooms))
-        lag_s = max((lag_s for room in self._rooms for tp, lag_s in room.lag_s.items() if tp not in held), default=0.0)
+    def relieve(self, now_s: float, cpu_s: float) -> None:
+        """Change the level of degradation if it is time to.
+
+        Parameters
+        ----------
+        now_s
+            Of any monotonic clock.
+        cpu_s
+            Processor time that this process has used.
+        """
+        busy = self._is_busy(now_s, cpu_s)
+        waiting = frozenset[TP]() if busy else frozenset[TP]().union(*(room.held for room in self._rooms))
+        lags_s = (lag_s for room in self._rooms for tp, lag_s in room.lag_s.items() if tp not in waiting)
+        lag_s = max(lags_s, default=0.0)
         before = self._degradation.level
         level = self._degradation.update(lag_s, now_s)
         if level == before:
@@ -81,3 +95,7 @@ class Pressure:
         for room in self._rooms:
             room.sample(self._degradation.one_in)
             self._metrics.degradation_level.labels(room.name).set(level)
+
+    def _is_busy(self, now_s: float, cpu_s: float) -> bool:
+        before, self._looked = self._looked, (now_s, cpu_s)
+        return before is not None and cpu_s - before[1] >= _BUSY_SHARE * (now_s - before[0])

@@ -59,23 +59,32 @@ def test_every_room_degrades_by_the_longest_lag_and_recovers() -> None:
     worker = Worker()
     worker.market.lag_s = {CANCELS: 45.0}
     for now_s in (0.0, 5.0, 10.0):
-        worker.pressure.relieve(now_s)
+        worker.pressure.relieve(now_s, cpu_s=0.0)
     assert (worker.market.one_in, worker.account.one_in) == (8, 8)
     assert worker.shown("degradation_level", "account") == 1.0
     worker.market.lag_s = {CANCELS: 0.0}
     for now_s in (11.0, 41.0):
-        worker.pressure.relieve(now_s)
+        worker.pressure.relieve(now_s, cpu_s=0.0)
     assert (worker.market.one_in, worker.account.one_in) == (1, 1)
     assert worker.shown("degradation_level", "market") == 0.0
 
 
-def test_the_lag_of_a_held_partition_is_no_reason_to_degrade() -> None:
+def test_the_lag_of_a_held_partition_is_no_reason_to_degrade_a_worker_that_waits() -> None:
     worker = Worker()
     worker.account.lag_s = {LEVERAGE: 900.0}
     worker.account.held = frozenset({LEVERAGE})
     for now_s in range(100):
-        worker.pressure.relieve(float(now_s))
+        worker.pressure.relieve(float(now_s), cpu_s=0.1 * now_s)
     assert worker.account.one_in == 1
+
+
+def test_a_busy_worker_degrades_though_its_inputs_are_held_by_turns() -> None:
+    worker = Worker()
+    worker.account.lag_s = {LEVERAGE: 45.0}
+    for now_s in range(12):
+        worker.account.held = frozenset({LEVERAGE}) if now_s % 2 else frozenset()
+        worker.pressure.relieve(float(now_s), cpu_s=0.9 * now_s)
+    assert worker.account.one_in == 8
 
 
 def test_a_backlog_holds_the_input_that_is_read_ahead_until_the_other_catches_up() -> None:
