@@ -117,6 +117,22 @@ class LimitAck(msgspec.Struct, frozen=True):
     schema: int = DECISION_VERSION
 
 
+class Feedback(msgspec.Struct, frozen=True):
+    """What an operator says of an alert, as it comes from `feedback`: the newest record of an alert says all.
+
+    `acknowledged`: somebody looks after it; `verdict`: it was `true`, `false`, or `noise` (true but of no use); empty:
+    not judged yet. `timestamp` is when it was said.
+    """
+
+    alert_id: Annotated[str, Meta(min_length=1, max_length=64)]
+    author: Annotated[str, Meta(min_length=1, max_length=128)]
+    timestamp: OrderTime
+    acknowledged: bool = False
+    verdict: Literal["", "true", "false", "noise"] = ""
+    note: Annotated[str, Meta(max_length=500)] = ""
+    schema: int = DECISION_VERSION
+
+
 class AlertMention(msgspec.Struct, frozen=True, array_like=True):
     """What the controller has to know of an alert: who is named, where, how bad, and whether it is over."""
 
@@ -152,11 +168,11 @@ class AuditRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """One line of the `audit` topic: what was decided, the numbers that led to it, and by whom.
 
     `audit_id` is made of what was decided: the same decision, sent again after a crash, has the same id. `entity` is
-    the account, the rule and its entity, or the scope of an order. `author` is `squall` or the operator.
+    the account, the rule and its entity, the scope of an order, or the alert. `author` is `squall` or the operator.
     """
 
     audit_id: str
-    kind: Literal["limit", "trip", "clear", "override", "override_ended"]
+    kind: Literal["limit", "trip", "clear", "override", "override_ended", "feedback"]
     timestamp: int
     entity: str
     author: str
@@ -165,5 +181,6 @@ class AuditRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     limit: RateLimit | None = None
     trip: Trip | None = None
     override: Override | None = None
+    feedback: Feedback | None = None
     explanation: tuple[Contribution, ...] = ()
     schema: int = DECISION_VERSION

@@ -15,7 +15,9 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 
 from detectors.config import CoreSettings
 from detectors.errors import ConfigError
+from streams.console.console_settings import ConsoleSettings
 from streams.layers import DEFAULT, Layer, read_layers, refuse_unknown
+from streams.notify.notify_settings import NotifySettings
 from streams.security import SecuritySettings
 from streams.topics import bootstrap_servers
 from streams.worker_settings import WorkerSettings
@@ -105,6 +107,8 @@ class Settings(BaseSettings):
     security: SecuritySettings = Field(default_factory=SecuritySettings)
     worker: WorkerSettings = Field(default_factory=WorkerSettings)
     produce: ProduceSettings = Field(default_factory=ProduceSettings)
+    notify: NotifySettings = Field(default_factory=NotifySettings)
+    console: ConsoleSettings = Field(default_factory=ConsoleSettings)
     core: CoreSettings = Field(default_factory=CoreSettings)
 
     _layers: tuple[Layer, ...] = PrivateAttr(default=())

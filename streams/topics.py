@@ -12,7 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from aiokafka.partitioner import murmur2
 
-from detectors.decisions import AuditRecord, LimitAck, Override, RateLimit, StressFrame, Trip
+from detectors.decisions import AuditRecord, Feedback, LimitAck, Override, RateLimit, StressFrame, Trip
 from detectors.errors import BrokerError, ConfigError
 from detectors.events import EVENT_TYPES, KEY_FIELD
 from detectors.results import ActivityFrame, Alert, SignalFrame
@@ -202,12 +202,13 @@ TOPICS: dict[str, Topic] = {
         ),
         Topic(
             name=FEEDBACK,
-            what="Operators' verdicts on alerts: true, false, noise.",
+            what="Operators' verdicts on alerts: true, false, noise; and who looks after one.",
             role="input",
             key="alert_id",
             partitioned=False,
             cleanup="compact",
             retention_ms=None,
+            payload=Feedback,
         ),
         Topic(
             name=LIMIT_ACKS,

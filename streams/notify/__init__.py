@@ -1,0 +1,1 @@
+"""Alerts out of Kafka to people: webhooks, PagerDuty, Slack, Alertmanager, each over a durable queue of its own."""
