@@ -6,6 +6,7 @@ the environment and flags.
 
 from dataclasses import dataclass, field
 
+from detectors.cascade_settings import Cascade
 from detectors.errors import ConfigError
 from detectors.guardrail_settings import Guardrails
 from detectors.limit_settings import Limits
@@ -214,3 +215,4 @@ class CoreSettings:
     alerts: Alerts = field(default_factory=Alerts)
     limits: Limits = field(default_factory=Limits)
     guardrails: Guardrails = field(default_factory=Guardrails)
+    cascade: Cascade = field(default_factory=Cascade)

@@ -8,6 +8,7 @@ import msgspec
 
 from detectors.alert_book import AlertBook, Finding
 from detectors.base import State
+from detectors.cascade_pool import CascadePool
 from detectors.config import CoreSettings
 from detectors.correlation import Correlator, Joint
 from detectors.decisions import AlertMention, StressFrame
@@ -15,7 +16,7 @@ from detectors.entities import Entities
 from detectors.events import Event
 from detectors.ledger import InputLedger, merge_evidence
 from detectors.leverage_pool import LeveragePool
-from detectors.results import Alert, Evidence, LeverageMove, Severity, Signal, SignalFrame
+from detectors.results import Alert, BookProfile, Evidence, LeverageMove, Severity, Signal, SignalFrame
 from detectors.revival import revived
 from detectors.seeds import seed_of
 from detectors.stage import Cells, Stage
@@ -36,11 +37,12 @@ _COHORT_S = 60
 class CorrelationTick:
     """What all sources said of one tick."""
 
-    __slots__ = ("evidence", "moves", "signals")
+    __slots__ = ("evidence", "moves", "profiles", "signals")
 
     def __init__(self) -> None:
         self.signals: list[Signal] = []
         self.moves: list[LeverageMove] = []
+        self.profiles: list[BookProfile] = []
         self.evidence: list[Evidence] = []
 
 
@@ -70,6 +72,7 @@ class CorrelationStage(Stage[CorrelationTick]):
         self._frames = InputLedger(SIGNALS, 0, settings.timing)
         self._last_tick: dict[str, int] = {}
         self._leverage = LeveragePool(settings, self.counters)
+        self.cascade = CascadePool(settings, self.counters)
         calibration = settings.calibration
         self._by_symbol = Correlator("symbol", _FAMILIES, calibration, self.counters, self.tick_us)
         self._by_cohort = Correlator("cohort", _FAMILIES, calibration, self.counters, self.tick_us)
@@ -106,6 +109,7 @@ class CorrelationStage(Stage[CorrelationTick]):
                 state = self.open_tick(said.tick)
                 state.signals += said.signals
                 state.moves += said.moves
+                state.profiles += said.profiles
                 state.evidence += said.evidence
                 self._frames.note(said.tick, offset, offset)
         if frame.ticks:
@@ -137,12 +141,13 @@ class CorrelationStage(Stage[CorrelationTick]):
     def kept(self) -> dict[str, Entities[Any]]:
         """Symbols, and what was lately seen of symbols, cohorts and the market."""
         recent = {f"recent_{one.scope}": one.kept() for one in self._correlators()}
-        return {**self._leverage.kept(), **recent, "cohort": self._cohorts}
+        return {**self._leverage.kept(), **self.cascade.kept(), **recent, "cohort": self._cohorts}
 
     def head(self) -> State:
         """Alerts, and what entities share."""
         return super().head() | {
             "leverage": self._leverage.head(),
+            "cascade": self.cascade.head(),
             "correlators": [one.head() for one in self._correlators()],
             "symbols": sorted(self._symbols),
             "book": self._book.state(),
@@ -152,6 +157,7 @@ class CorrelationStage(Stage[CorrelationTick]):
         """Take up alerts, and what entities share."""
         super().resume(head, cells, notes)
         self._leverage.resume(head["leverage"], notes)
+        self.cascade.resume(head["cascade"], notes)
         for one, saved in zip(self._correlators(), head["correlators"], strict=True):
             one.resume(saved, notes)
         self._symbols = set(head["symbols"])
@@ -178,7 +184,12 @@ class CorrelationStage(Stage[CorrelationTick]):
         now_us = (tick + 1) * self.tick_us
         self._leverage.one_in = self.one_in
         pooled = partial(self._leverage.close_tick, tick, state.moves, merge_evidence(state.evidence))
-        signals = [*state.signals, *self.guarded("leverage", pooled, list[Signal]())]
+        risky = partial(self.cascade.close_tick, tick, state.moves, state.profiles, merge_evidence(state.evidence))
+        signals = [
+            *state.signals,
+            *self.guarded("leverage", pooled, list[Signal]()),
+            *self.guarded("cascade", risky, list[Signal]()),
+        ]
         signals.sort(key=lambda signal: (signal.detector, signal.scope, signal.entity, signal.symbol))
         findings = []
         for signal in signals:

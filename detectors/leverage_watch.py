@@ -11,6 +11,8 @@ from detectors.events import LeverageChange
 from detectors.features.market import LARGEST_CENTS
 from detectors.ledger import EvidenceWindow
 from detectors.leverage_jump import LeverageJump
+from detectors.liquidation_density import LONG, SHORT, bucket_of
+from detectors.liquidation_price import liquidation_price
 from detectors.results import LeverageMove, Signal
 from detectors.revival import revived
 from detectors.scorer import Scorer, signal_of
@@ -21,21 +23,27 @@ _MOST_ACCOUNTS = 20
 class _Standing:
     """What an account last was on one symbol, and when (in changes of all accounts)."""
 
-    __slots__ = ("leverage", "near_cents", "notional_cents", "turn")
+    __slots__ = ("bucket", "cross_cents", "leverage", "near_cents", "notional_cents", "side", "turn")
 
     def __init__(self) -> None:
         self.leverage = 0.0
         self.notional_cents = 0
         self.near_cents = 0
         self.turn = 0
+        #: Where it would be liquidated, as side and bucket of the density; None: nowhere.
+        self.side = LONG
+        self.bucket: int | None = None
+        self.cross_cents = 0
 
     def state(self) -> list[Any]:
-        return [self.leverage, self.notional_cents, self.near_cents, self.turn]
+        placed = [self.side, self.bucket, self.cross_cents]
+        return [self.leverage, self.notional_cents, self.near_cents, self.turn, *placed]
 
     @classmethod
     def of(cls, _name: object, state: list[Any], _notes: list[str]) -> "_Standing":
         standing = cls()
-        standing.leverage, standing.notional_cents, standing.near_cents, standing.turn = state
+        standing.leverage, standing.notional_cents, standing.near_cents, standing.turn = state[:4]
+        standing.side, standing.bucket, standing.cross_cents = state[4:]
         return standing
 
 
@@ -60,7 +68,16 @@ class _Jumps:
 
 
 class _Move:
-    __slots__ = ("accounts", "changes", "doublings_micro", "near_cents", "notional_cents", "raises")
+    __slots__ = (
+        "accounts",
+        "changes",
+        "cross_cents",
+        "doublings_micro",
+        "liquidations",
+        "near_cents",
+        "notional_cents",
+        "raises",
+    )
 
     def __init__(self) -> None:
         self.changes = 0
@@ -69,6 +86,13 @@ class _Move:
         self.notional_cents = 0
         self.near_cents = 0
         self.accounts: dict[str, int] = {}
+        self.liquidations: dict[tuple[int, int], int] = {}
+        self.cross_cents = 0
+
+    def place(self, side: int, bucket: int | None, cents: int) -> None:
+        """Put notional to where it would be liquidated."""
+        if bucket is not None and cents:
+            self.liquidations[side, bucket] = self.liquidations.get((side, bucket), 0) + cents
 
 
 class LeverageWatch:
@@ -89,6 +113,7 @@ class LeverageWatch:
     def __init__(self, settings: CoreSettings, counters: Counter[str]) -> None:
         self._tick_us = settings.timing.tick_us
         self._market = settings.market
+        self._tiers = settings.cascade.tiers
         self._calibration = settings.calibration
         self._counters = counters
         self._turn = 0
@@ -140,8 +165,25 @@ class LeverageWatch:
             move.accounts[change.account] = move.accounts.get(change.account, 0) + int(log_change * 1e6)
         move.notional_cents += notional_cents - standing.notional_cents
         move.near_cents += near_cents - standing.near_cents
+        self._move_liquidation(change, standing, move, notional_cents)
         standing.leverage, standing.notional_cents, standing.near_cents = change.leverage, notional_cents, near_cents
         return self._jump(tick, change, log_change, notional_cents, evidence)
+
+    def _move_liquidation(
+        self, change: LeverageChange, standing: _Standing, move: _Move, notional_cents: int
+    ) -> None:
+        """Take the position from where it would have been liquidated, and put it to where it would be now."""
+        price = None
+        if notional_cents and change.entry_price is not None:
+            collateral = change.collateral if change.margin_mode == "cross" else 0.0
+            price = liquidation_price(change.position, change.entry_price, change.leverage, self._tiers, collateral)
+        cross_cents = notional_cents if change.margin_mode == "cross" else 0
+        move.place(standing.side, standing.bucket, -standing.notional_cents)
+        standing.side = LONG if change.position > 0.0 else SHORT
+        standing.bucket = None if price is None else bucket_of(price)
+        move.place(standing.side, standing.bucket, notional_cents)
+        move.cross_cents += cross_cents - standing.cross_cents
+        standing.cross_cents = cross_cents
 
     def _jump(
         self, tick: int, change: LeverageChange, log_change: float, notional_cents: int, evidence: EvidenceWindow
@@ -193,4 +235,6 @@ def _result(symbol: str, move: _Move) -> LeverageMove:
         notional_cents=move.notional_cents,
         near_cents=move.near_cents,
         accounts=tuple(raisers),
+        liquidations=tuple((*at, cents) for at, cents in sorted(move.liquidations.items()) if cents),
+        cross_cents=move.cross_cents,
     )

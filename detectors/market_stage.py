@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from detectors.base import State
+from detectors.book_profiles import BookProfiles
 from detectors.config import CoreSettings
 from detectors.decisions import Decisions, Trip
 from detectors.entities import Entities
@@ -16,7 +17,7 @@ from detectors.ledger import EvidenceWindow
 from detectors.limit_records import audit_of_trip
 from detectors.market_guardrails import MarketGuardrails
 from detectors.recent_ticks import RecentTicks
-from detectors.results import Activity, ActivityFrame, Evidence, Signal, SignalFrame, SignalTick
+from detectors.results import Activity, ActivityFrame, BookProfile, Evidence, Signal, SignalFrame, SignalTick
 from detectors.stage import Cells, Stage
 from detectors.symbol_watch import SymbolWatch
 
@@ -66,6 +67,7 @@ class MarketStage(Stage[MarketTick]):
         )
         #: What accounts did in each tick of the longest window: symbol -> (trades, counts by account).
         self._recent: RecentTicks[dict[str, tuple[int, AccountCounts]]] = RecentTicks(_EVIDENCE_S * self._second_ticks)
+        self._profiles = BookProfiles(settings, self.counters)
         self._evidence = EvidenceWindow(_EVIDENCE_S * self._second_ticks)
         self._signals: list[SignalTick] = []
         self._activity: list[list[tuple[int, tuple[Evidence, ...], tuple[Activity, ...]]]] = self._no_activity()
@@ -102,6 +104,8 @@ class MarketStage(Stage[MarketTick]):
             state.add_books(typed)
         elif topic == "tickers":
             state.add_tickers(typed)
+        elif topic == "liquidations":
+            state.add_liquidations(typed)
 
     def judge(self, topic: str, events: Sequence[Event]) -> None:
         """Let the guardrails look at raw values, at once."""
@@ -111,17 +115,21 @@ class MarketStage(Stage[MarketTick]):
         """Let every symbol of the tick be watched, and hand on what its accounts did."""
         self._evidence.add(tick, evidence)
         signals: list[Signal] = []
+        profiles: list[BookProfile] = []
         for symbol in sorted(state.symbols):
             look = partial(self._watch(symbol).close_tick, tick, state.symbols[symbol], self._evidence)
             signals += self.guarded(symbol, look, list[Signal]())
+            profile = self._profiles.close_tick(tick, symbol, state.symbols[symbol])
+            if profile is not None:
+                profiles.append(profile)
         self._recent.add(tick, {symbol: (one.trades, one.accounts) for symbol, one in state.symbols.items()})
         if tick == self.last_of_second(tick):
             for symbol in sorted(name for name, watch in self._watches.items() if watch.has_second):
                 signals += self.guarded(
                     symbol, partial(self._watch(symbol).close_second, tick, self._evidence), []
                 )
-        if signals:
-            self._signals.append(SignalTick(tick, tuple(signals)))
+        if signals or profiles:
+            self._signals.append(SignalTick(tick, tuple(signals), profiles=tuple(profiles)))
         self._hand_on(tick, state, evidence)
         references = {symbol: (found.mark_us, found.index_us) for symbol, found in sorted(state.references.items())}
         self._trips += self._guardrails.close_tick((tick + 1) * self.tick_us, references)
@@ -148,7 +156,8 @@ class MarketStage(Stage[MarketTick]):
 
     def kept(self) -> dict[str, Entities[Any]]:
         """Symbols, the last ticks, and what guardrails remember."""
-        return {"symbol": self._watches, "tick": self._recent.ticks, **self._guardrails.kept()}
+        watched: dict[str, Entities[Any]] = {"symbol": self._watches, "tick": self._recent.ticks}
+        return {**watched, **self._profiles.kept(), **self._guardrails.kept()}
 
     def head(self) -> State:
         """What is not of a symbol."""

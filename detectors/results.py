@@ -108,6 +108,27 @@ class LeverageMove(msgspec.Struct, frozen=True, array_like=True, gc=False):
     notional_cents: int
     near_cents: int
     accounts: tuple[str, ...]
+    #: Notional put into (or taken out of) buckets of liquidation prices: (side, bucket, hundredths).
+    liquidations: tuple[tuple[int, int, int], ...] = ()
+    #: Change of the notional that is cross-margined, in hundredths.
+    cross_cents: int = 0
+
+
+class BookProfile(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What the book of one symbol takes, and what was liquidated there since the profile before.
+
+    Depth is notional: a basis point on average over the levels sent, and within 50 basis points. Liquidated notional of
+    longs and of shorts is in hundredths.
+    """
+
+    symbol: str
+    mid: float
+    bid_per_bp: float
+    ask_per_bp: float
+    bid_depth_50bp: float
+    ask_depth_50bp: float
+    long_cents: int = 0
+    short_cents: int = 0
 
 
 class ActivityFrame(msgspec.Struct, frozen=True, array_like=True):
@@ -141,6 +162,7 @@ class SignalTick(msgspec.Struct, frozen=True, omit_defaults=True):
     signals: tuple[Signal, ...] = ()
     moves: tuple[LeverageMove, ...] = ()
     evidence: tuple[Evidence, ...] = ()
+    profiles: tuple[BookProfile, ...] = ()
 
 
 class Alert(msgspec.Struct, frozen=True):

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import cast
 
 from detectors.cancel_burst import CANCEL_COSTS, UNKNOWN_AGE_COST
-from detectors.events import BookSnapshot, Cancel, DerivativeTicker, Trade
+from detectors.events import BookSnapshot, Cancel, DerivativeTicker, Liquidation, Trade
 
 #: Cost of a cancel by whole seconds of age, as a table: one look-up an event.
 _COST_BY_SECOND = [
@@ -14,6 +14,8 @@ _OLDEST_S = len(_COST_BY_SECOND) - 1
 
 #: No order or position is taken for larger, in hundredths: sums of very many stay whole numbers of 64 bits.
 LARGEST_CENTS = 10**13
+#: Flags of trades that closed the maker's position by force, as venues write them.
+_OF_MAKER = ("maker", "M")
 #: Places in the counts of an account: cancels, age-weighted pressure, fills, notional cancelled in hundredths.
 CANCELS, PRESSURE, FILLS, NOTIONAL_CENTS = range(4)
 AccountCounts = dict[str, list[int]]
@@ -22,10 +24,13 @@ AccountCounts = dict[str, list[int]]
 class SymbolTick:
     """One symbol in one tick."""
 
-    __slots__ = ("accounts", "book", "trades")
+    __slots__ = ("accounts", "book", "forced_trades", "liquidated", "trades")
 
     def __init__(self) -> None:
         self.accounts: AccountCounts = {}
+        #: Notional of longs and shorts closed by force, in hundredths: as told by itself, and as flags of trades.
+        self.liquidated = (0, 0)
+        self.forced_trades = (0, 0)
         self.trades = 0
         self.book: BookSnapshot | None = None
 
@@ -85,12 +90,22 @@ class MarketTick:
         for trade in trades:
             state = self.symbol(trade.symbol)
             state.trades += 1
+            if trade.liquidation:
+                # A maker's position that was closed by force stood on the other side than the taker's order.
+                of_longs = (trade.side == "sell") != (trade.liquidation in _OF_MAKER)
+                state.forced_trades = _added(state.forced_trades, of_longs, trade.price * trade.amount)
             for account in (trade.taker_account, trade.maker_account):
                 if account:
                     counts = state.accounts.get(account)
                     if counts is None:
                         counts = state.accounts[account] = [0, 0, 0, 0]
                     counts[FILLS] += 1
+
+    def add_liquidations(self, liquidations: Iterable[Liquidation]) -> None:
+        """Add up what was closed by force: a sale closes a long."""
+        for one in liquidations:
+            state = self.symbol(one.symbol)
+            state.liquidated = _added(state.liquidated, one.side == "sell", one.price * one.amount)
 
     def add_tickers(self, tickers: Iterable[DerivativeTicker]) -> None:
         """Keep the newest times of mark and index, and the newest open interest, of two at once the larger."""
@@ -113,3 +128,9 @@ class MarketTick:
             kept = state.book
             if kept is None or (book.timestamp, book.bids, book.asks) > (kept.timestamp, kept.bids, kept.asks):
                 state.book = book
+
+
+def _added(cents: tuple[int, int], of_longs: bool, notional: float) -> tuple[int, int]:
+    added = int(min(notional * 100.0, LARGEST_CENTS))
+    longs, shorts = cents
+    return (longs + added, shorts) if of_longs else (longs, shorts + added)

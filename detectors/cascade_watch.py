@@ -1,0 +1,119 @@
+"""One symbol's way to a cascade: what would be liquidated where, what the book takes, and what was liquidated."""
+
+import math
+from collections import deque
+
+from detectors.base import Features, State
+from detectors.cascade_gain import CascadeGain, cascade_gain
+from detectors.cascade_risk import CascadeRisk
+from detectors.cascade_settings import Cascade
+from detectors.liquidation_density import LONG, SHORT, LiquidationDensity
+from detectors.results import BookProfile
+
+#: Memory of the usual depth.
+_DEPTH_HALF_LIFE_S = 3_600.0
+_NEVER_S = -1e18
+
+
+class CascadeWatch:
+    """Density, depth and price of one symbol, and whether a cascade has begun.
+
+    Parameters
+    ----------
+    settings
+        What a cascade is.
+    half_life_s
+        Memory of the price's variance in seconds, > 0.
+    """
+
+    def __init__(self, settings: Cascade, half_life_s: float) -> None:
+        self.density = LiquidationDensity()
+        self.risk = CascadeRisk(half_life_s)
+        #: When it was last heard of, as a tick.
+        self.turn = -1
+        #: Cross-margined notional, in hundredths, and all notional.
+        self.cross_cents = self.all_cents = 0
+        self.gains: tuple[CascadeGain, CascadeGain] | None = None
+        self._settings = settings
+        self._usual_depth = [0.0, 0.0]
+        self._profile_s = _NEVER_S
+        #: Time, mid price, and notional of longs and shorts liquidated since the profile before, in order.
+        self._recent: deque[tuple[float, float, float, float]] = deque()
+        self._met_s = _NEVER_S
+
+    def take(self, profile: BookProfile, time_s: float) -> Features:
+        """Take a profile in; the features that `CascadeRisk` judges."""
+        self._learn_depth(profile, time_s)
+        self._recent.append((time_s, profile.mid, profile.long_cents / 100.0, profile.short_cents / 100.0))
+        while self._recent[0][0] <= time_s - self._settings.window_s:
+            self._recent.popleft()
+        self.gains = (
+            cascade_gain(self.density, LONG, profile.mid, profile.bid_per_bp),
+            cascade_gain(self.density, SHORT, profile.mid, profile.ask_per_bp),
+        )
+        x: Features = {"time_s": time_s, "mid": profile.mid}
+        for side, gain in zip(("down", "up"), self.gains, strict=True):
+            x[f"{side}_gain"] = gain.peak.gain
+            if gain.self_feeding_bp is not None:
+                x[f"{side}_bp"] = float(gain.self_feeding_bp)
+        return x
+
+    def begins(self, time_s: float) -> bool:
+        """Whether a cascade begins now, after `take`."""
+        if not any(self._is_met(side) for side in (LONG, SHORT)):
+            return False
+        is_new = time_s - self._met_s > self._settings.quiet_s
+        self._met_s = time_s
+        return is_new
+
+    def near_gain(self, reach_bp: int) -> float:
+        """Notional liquidated within a distance over what the book takes on the way, the larger of both sides."""
+        if self.gains is None:
+            return 0.0
+        ratios = []
+        for gain in self.gains:
+            near = [one for one in gain.intervals if one.begin_bp < reach_bp]
+            ratios.append(sum(one.liquidated for one in near) / sum(one.depth for one in near))
+        return max(ratios)
+
+    @property
+    def cross_share(self) -> float:
+        """Share of notional that is cross-margined."""
+        return min(max(self.cross_cents / self.all_cents, 0.0), 1.0) if self.all_cents > 0 else 0.0
+
+    def _learn_depth(self, profile: BookProfile, time_s: float) -> None:
+        elapsed_s = min(max(time_s - self._profile_s, 0.0), _DEPTH_HALF_LIFE_S)
+        fade = 0.5 ** (elapsed_s / _DEPTH_HALF_LIFE_S) if self._profile_s > _NEVER_S else 0.0
+        for side, depth in ((LONG, profile.bid_depth_50bp), (SHORT, profile.ask_depth_50bp)):
+            self._usual_depth[side] = fade * self._usual_depth[side] + (1.0 - fade) * depth
+        self._profile_s = time_s
+
+    def _is_met(self, side: int) -> bool:
+        forced = math.fsum(one[2 + side] for one in self._recent)
+        least = self._settings.depth_share * self._usual_depth[side]
+        if forced <= 0.0 or forced < least:
+            return False
+        mids = [one[1] for one in self._recent]
+        moved = max(mids) / mids[-1] - 1.0 if side == LONG else mids[-1] / min(mids) - 1.0
+        return moved >= self._settings.move
+
+    def state(self) -> State:
+        """Density, variance, depth and the last minute."""
+        return {
+            "density": self.density.state(),
+            "risk": self.risk.state(),
+            "turn": self.turn,
+            "cents": [self.cross_cents, self.all_cents],
+            "depth": [*self._usual_depth, self._profile_s, self._met_s],
+            "recent": [list(one) for one in self._recent],
+        }
+
+    def restore(self, state: State) -> None:
+        """Take up where `state()` was made; raises StateError for other parameters."""
+        self.density.restore(state["density"])
+        self.risk.restore(state["risk"])
+        self.turn = state["turn"]
+        self.cross_cents, self.all_cents = state["cents"]
+        longs, shorts, self._profile_s, self._met_s = state["depth"]
+        self._usual_depth = [longs, shorts]
+        self._recent = deque((time_s, mid, long, short) for time_s, mid, long, short in state["recent"])
