@@ -25,7 +25,7 @@ _EVIDENCE_S = 60
 
 
 class SymbolRisk(NamedTuple):
-    """One symbol's way to a cascade: odds by horizon in seconds, and the distance to the nearest self-feeding interval."""
+    """One symbol's odds of a cascade by horizon in seconds, and the distance to the nearest self-feeding interval."""
 
     odds: dict[int, Odds]
     self_feeding_bp: float | None

@@ -15,10 +15,10 @@ _LONGEST_STEP_S = 60.0
 class CascadeRisk(Detector):
     """How likely the price goes, within 15 minutes, to the first interval in which liquidations feed themselves.
 
-    The score is `8 + log10 P`, at least 0, where `P` is the larger of both sides' chances `erfc(d / sqrt(2 v T))` that
-    a price with the symbol's recent variance `v` (squared returns in basis points a second, forgetting) goes as far as
-    the distance `d` to the nearest interval of cascade gain >= 1; 0 when there is none in reach. It rises when positions
-    gather near the price, when the book thins on the way, and when the price becomes wild.
+    The score is `8 + log10 P`, at least 0, where `P` is the larger of both sides' chances `erfc(d / sqrt(2 v T))`
+    that a price with the symbol's recent variance `v` (squared returns in basis points a second, forgetting) goes as
+    far as the distance `d` to the nearest interval of cascade gain >= 1; 0 when there is none in reach. It rises when
+    positions gather near the price, when the book thins on the way, and when the price becomes wild.
 
     It fails where positions are not sent (`leverage` without `position` and `entry_price`), and on jumps: a price that
     gaps goes further than its variance says.

@@ -169,9 +169,7 @@ class LeverageWatch:
         standing.leverage, standing.notional_cents, standing.near_cents = change.leverage, notional_cents, near_cents
         return self._jump(tick, change, log_change, notional_cents, evidence)
 
-    def _move_liquidation(
-        self, change: LeverageChange, standing: _Standing, move: _Move, notional_cents: int
-    ) -> None:
+    def _move_liquidation(self, change: LeverageChange, standing: _Standing, move: _Move, notional_cents: int) -> None:
         """Take the position from where it would have been liquidated, and put it to where it would be now."""
         price = None
         if notional_cents and change.entry_price is not None:

@@ -102,6 +102,18 @@ def lockstep(chance: random.Random) -> Iterator[tuple[Features, Label]]:
         index += 1
 
 
+def cascade_risk(chance: random.Random) -> Iterator[tuple[Features, Label]]:
+    """Prices every five seconds, with self-feeding liquidations a few per cent away; some very near are planted."""
+    index, mid = 0, 100.0
+    while True:
+        planted = _is_planted(index)
+        mid *= math.exp(chance.gauss(0.0, 2e-4))
+        x: Features = {"time_s": 5.0 * index, "mid": mid, "down_gain": 1.2, "up_gain": 0.3}
+        x["down_bp"] = 50.0 if planted else chance.uniform(300.0, 500.0)
+        yield x, "planted" if planted else "normal"
+        index += 1
+
+
 #: By the name of the detector; a detector without one is not finished.
 TOY_STREAMS: dict[str, ToyStream] = {
     "cancel_burst": cancel_burst,
@@ -109,4 +121,5 @@ TOY_STREAMS: dict[str, ToyStream] = {
     "leverage_spike": leverage_spike,
     "leverage_jump": leverage_jump,
     "lockstep": lockstep,
+    "cascade_risk": cascade_risk,
 }
