@@ -155,7 +155,7 @@ def correlation_station(partition: int, stage: CorrelationStage, metrics: Metric
     def to_records(output: object) -> Iterable[OutgoingRecord]:
         made = cast("CorrelationOutput", output)
         for alert in made.alerts:
-            metrics.observe_alert(alert)
+            metrics.decided.observe_alert(alert)
             yield OutgoingRecord(ALERTS, encode_alert(alert), alert.alert_id.encode())
         if made.stress is not None:
             for value in frame_values(made.stress):
@@ -205,10 +205,10 @@ def frame_values(
 
 def _decision_records(decisions: Decisions, metrics: Metrics) -> Iterator[OutgoingRecord]:
     for limit in decisions.limits:
-        metrics.observe_limit(limit)
+        metrics.decided.observe_limit(limit)
         yield OutgoingRecord(RATE_LIMITS, encode_decision(limit), limit.account.encode())
     for trip in decisions.trips:
-        metrics.observe_trip(trip)
+        metrics.decided.observe_trip(trip)
         yield OutgoingRecord(GUARDRAILS, encode_decision(trip), f"{trip.rule}/{trip.entity}".encode())
     for record in decisions.audit:
         yield OutgoingRecord(AUDIT, encode_decision(record), record.entity.encode())
@@ -217,8 +217,6 @@ def _decision_records(decisions: Decisions, metrics: Metrics) -> Iterator[Outgoi
 def _signal_records(frame: SignalFrame, stage: str, partition: int, metrics: Metrics) -> Iterator[OutgoingRecord]:
     if frame.closed_us > 0:
         metrics.watermark_lag_seconds.labels(stage, str(partition)).set(time.time() - frame.closed_us / 1e6)
-    for tick in frame.ticks:
-        for signal in tick.signals:
-            metrics.signals.labels(signal.pattern).inc()
+    metrics.decided.observe_signals(frame)
     for value in frame_values(frame):
         yield OutgoingRecord(SIGNALS, value, frame.source.encode(), 0)

@@ -32,6 +32,7 @@ from streams.rooms import Room, agent_of
 from streams.settings import Settings
 from streams.snapshots import read_snapshots
 from streams.stations import OutgoingRecord, Station
+from streams.symbol_labels import SymbolLabels
 from streams.topics import ACCOUNT_ACTIVITY, SIGNALS, STRESS, ensure_topics, partition_of
 from streams.transport import BatchConsumer, BatchTransport
 
@@ -39,6 +40,8 @@ log = logging.getLogger(__name__)
 
 _BEAT_INTERVAL_S = 0.25
 _SHOW_INTERVAL_S = 1.0
+#: Looking at every symbol takes a while when there are thousands.
+_MEASURE_INTERVAL_S = 5.0
 #: Only our own workers write them.
 _GAPLESS = frozenset({ACCOUNT_ACTIVITY, SIGNALS, STRESS})
 
@@ -54,7 +57,8 @@ class SquallApp(faust.App):
         super().__init__(settings.app_id, **faust_options(settings))
         self.settings = settings
         self.registry = registry
-        self.metrics = Metrics.create(registry)
+        symbols = SymbolLabels(worker.metric_symbols, worker.metric_symbols_max)
+        self.metrics = Metrics.create(registry, settings.core, symbols)
         self.fetch_limits = FetchLimits(
             worker.max_batch_records, worker.max_batch_bytes, worker.fetch_max_wait_ms, gapless=_GAPLESS
         )
@@ -152,6 +156,7 @@ class SquallApp(faust.App):
 
     def on_seek(self, committed: Mapping[TP, int | None]) -> None:
         """See `Committer`."""
+        self.metrics.rebalances.inc()
         for room in self.rooms:
             room.assign(committed)
         self.joined = True
@@ -187,7 +192,7 @@ class SquallApp(faust.App):
 
     @Service.task
     async def _beat(self) -> None:
-        shown_s = 0.0
+        shown_s = measured_s = 0.0
         while not self.should_stop:
             self._beat_s = time.monotonic()
             if self._beat_s - shown_s >= _SHOW_INTERVAL_S and self.joined:
@@ -195,7 +200,13 @@ class SquallApp(faust.App):
                 for room in self.rooms:
                     room.show()
                 self.pressure.relieve(self._beat_s, time.process_time())
+            if self._beat_s - measured_s >= _MEASURE_INTERVAL_S and self.joined:
+                measured_s = self._beat_s
+                for room in self.rooms:
+                    room.show_measures()
+            asked_s = time.monotonic()
             await asyncio.sleep(_BEAT_INTERVAL_S)
+            self.metrics.event_loop_delay_seconds.observe(max(time.monotonic() - asked_s - _BEAT_INTERVAL_S, 0.0))
 
     @Service.task
     async def _tick(self) -> None:
