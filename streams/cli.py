@@ -15,6 +15,7 @@ from detectors.errors import ConfigError, SquallError
 from streams.commands import (
     alerts,
     config,
+    console,
     demo,
     doctor,
     explain,
@@ -90,6 +91,9 @@ app.command(epilog="Example: squall limits acct-7; squall limits --all --json")(
 app.command(epilog="Example: squall guardrails --all")(guardrails.guardrails)
 app.command(epilog="Example: squall explain acct-7; squall explain 3f9a")(explain.explain)
 app.add_typer(override.override, name="override")
+app.command(epilog="Example: squall console --port 8066 --worker http://localhost:6066 --token-file token")(
+    console.console
+)
 app.command(epilog="Example: squall doctor --broker localhost:9092")(doctor.doctor)
 app.command("config", epilog="Example: SQUALL_TIMING__TICK_MS=50 squall config")(config.config_command)
 
