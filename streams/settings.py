@@ -24,13 +24,13 @@ from streams.worker_settings import WorkerSettings
 
 #: The groups of the core stand beside those of the shell, not in a table of their own.
 CORE_GROUPS = tuple(group.name for group in fields(CoreSettings))
-#: Settings that are tables, whose names are the user's own: tiers of accounts, limits by symbol.
+#: Settings that are tables, whose names are the user's own: tiers of accounts, limits by symbol, receivers of alerts.
 _TABLES = [
     f"{group}.{leaf.name}"
     for group in CORE_GROUPS
     for leaf in fields(getattr(CoreSettings(), group))
     if isinstance(getattr(getattr(CoreSettings(), group), leaf.name), dict)
-]
+] + ["notify.sinks"]
 
 
 @dataclass(frozen=True, slots=True)
