@@ -21,6 +21,7 @@ from streams.commands import (
     explain,
     guardrails,
     limits,
+    notify,
     override,
     produce,
     replay,
@@ -90,6 +91,7 @@ app.command(epilog="Example: squall alerts --broker localhost:9092")(alerts.aler
 app.command(epilog="Example: squall limits acct-7; squall limits --all --json")(limits.limits)
 app.command(epilog="Example: squall guardrails --all")(guardrails.guardrails)
 app.command(epilog="Example: squall explain acct-7; squall explain 3f9a")(explain.explain)
+app.command(epilog="Example: squall notify --test; squall notify --broker localhost:9092")(notify.notify)
 app.add_typer(override.override, name="override")
 app.command(epilog="Example: squall console --port 8066 --worker http://localhost:6066 --token-file token")(
     console.console
