@@ -20,6 +20,7 @@ from streams.commands import (
     doctor,
     explain,
     guardrails,
+    import_,
     limits,
     notify,
     override,
@@ -82,6 +83,9 @@ app.command(epilog="Example: squall replay monday.ndjson.gz tuesday.ndjson.gz --
 app.command(epilog="Example: squall worker --broker localhost:9092 --web-port 6066")(worker.worker)
 app.command("produce", epilog="Example: squall produce monday.ndjson.gz --broker localhost:9092 --speed 10")(
     produce.produce_files
+)
+app.command("import", epilog="Example: squall import BTCUSDT-*-2024-01-31.zip --out 2024-01-31.ndjson.gz")(
+    import_.import_files
 )
 app.command(epilog="Example: squall simulate --duration 120 --labels planted.ndjson > events.ndjson")(simulate.simulate)
 app.command(epilog="Example: squall topics --broker localhost:9092; squall topics --asyncapi > asyncapi.json")(
