@@ -10,6 +10,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from streams.console.console_metrics import ConsoleMetrics
 from streams.metrics import Metrics
+from streams.notify.notify_metrics import NotifyMetrics
 
 FILE = Path(__file__).with_name("metrics.md")
 _UNITS = ("seconds", "bytes", "ratio", "info")
@@ -71,6 +72,8 @@ def _processes() -> Iterator[tuple[str, object, CollectorRegistry]]:
     yield "worker", Metrics.create(registry), registry
     registry = CollectorRegistry()
     yield "console", ConsoleMetrics.create(registry), registry
+    registry = CollectorRegistry()
+    yield "notifier", NotifyMetrics.create(registry), registry
 
 
 def _labels_of(metrics: object) -> Iterator[tuple[str, tuple[str, ...]]]:

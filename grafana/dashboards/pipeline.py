@@ -307,8 +307,15 @@ _DELIVERY = Section(
             runbook="squalldeliveryfailing",
         ),
         series(
+            "Records read",
+            "Records that the notifier took, and those that it could not read.",
+            "cps",
+            Query("sum by (topic) (rate(squall_notify_records_total{N}[R]))", "{{topic}}"),
+            Query("sum(rate(squall_notify_refused_total{N}[R])) or vector(0)", "refused"),
+        ),
+        series(
             "Retries and losses",
-            "Attempts that were repeated, alerts dropped for a reason, and those kept as dead letters.",
+            "Requests that were repeated, alerts that a summary or a silence stands for, and messages given up.",
             "cps",
             Query("sum by (sink) (rate(squall_notify_retries_total{N}[R]))", "retry {{sink}}"),
             Query("sum by (sink, reason) (rate(squall_notify_dropped_total{N}[R]))", "{{reason}} {{sink}}"),
@@ -331,7 +338,7 @@ _DELIVERY = Section(
         ),
         series(
             "Delivery time",
-            "From an alert's arrival to its delivery, retries included.",
+            "From an alert's event time to its delivery, retries included.",
             "s",
             Query(
                 "histogram_quantile(0.99, sum by (le, sink) (rate(squall_notify_delivery_seconds_bucket{N}[R])))",
@@ -340,10 +347,22 @@ _DELIVERY = Section(
         ),
         series(
             "Breakers",
-            "1 while a sink is left alone, since it failed again and again.",
+            "1 while a sink gets probes alone, since it failed again and again, or has said that it is gone.",
             "short",
             Query("max by (sink) (squall_notify_breaker_open{N})", "{{sink}}"),
             runbook="squalldeliveryfailing",
+        ),
+        series(
+            "Processor of the notifier",
+            "Processor time a second.",
+            "short",
+            Query("sum by (instance) (rate(squall_notify_process_cpu_seconds_total{N}[R]))", "{{instance}}"),
+        ),
+        series(
+            "Memory of the notifier",
+            "Resident memory.",
+            "bytes",
+            Query("sum by (instance) (squall_notify_process_resident_memory_bytes{N})", "{{instance}}"),
         ),
     ),
 )
