@@ -3,13 +3,12 @@
 import subprocess
 
 import pytest
-import yaml
 from prometheus_client import CollectorRegistry, generate_latest
 
 from grafana.dashboards import BOARDS
 from grafana.metrics_table import FILE, Described, described, sample_names, to_markdown
 from streams.metrics import Metrics
-from tests.grafana.tools import RULE_FILES, metrics_in, program
+from tests.grafana.tools import metrics_in, program, rules
 
 ALL = described()
 LABELS = {
@@ -46,8 +45,7 @@ def test_labels_are_of_few_values_and_never_an_account(metric: Described) -> Non
 
 
 def test_no_metric_is_without_a_panel_a_rule_or_a_reason() -> None:
-    rules = (rule for path in RULE_FILES for group in yaml.safe_load(path.read_text())["groups"] for rule in group["rules"])
-    asked = {name for rule in rules for name in metrics_in(rule["expr"])}
+    asked = {name for rule in rules() for name in metrics_in(rule["expr"])}
     asked |= {name for board in BOARDS for query in board.queries for name in metrics_in(query.expr)}
     orphans = {metric.name for metric in ALL if asked.isdisjoint(sample_names(metric))}
     assert orphans == set(WITHOUT_PANEL)
@@ -55,9 +53,7 @@ def test_no_metric_is_without_a_panel_a_rule_or_a_reason() -> None:
 
 def test_panels_ask_only_for_metrics_that_a_process_shows_or_a_rule_records() -> None:
     shown = {name for metric in ALL for name in sample_names(metric)}
-    for path in RULE_FILES:
-        for group in yaml.safe_load(path.read_text())["groups"]:
-            shown |= {rule["record"] for rule in group["rules"] if "record" in rule}
+    shown |= {rule["record"] for rule in rules() if "record" in rule}
     asked = {name for board in BOARDS for query in board.queries for name in metrics_in(query.expr)}
     assert asked - shown == set()
 

@@ -33,7 +33,8 @@ def test_the_rule_files_are_found_where_they_are_mounted_and_their_tests_are_not
 
 
 def test_scrape_jobs_are_named_as_rules_and_dashboards_name_them() -> None:
-    jobs = {job["job_name"]: job["static_configs"][0]["targets"] for job in loaded("prometheus", "prometheus.yml")["scrape_configs"]}
+    scraped = loaded("prometheus", "prometheus.yml")["scrape_configs"]
+    jobs = {job["job_name"]: job["static_configs"][0]["targets"] for job in scraped}
     assert jobs == {
         "squall": ["worker-1:6066", "worker-2:6066"],
         "squall-notify": ["notify:6068"],

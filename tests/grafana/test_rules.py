@@ -1,19 +1,18 @@
-"""The rules: promtool runs their tests; each alert has a runbook section, a dashboard, a test, and metrics that exist."""
+"""The rules: promtool runs their tests; alerts have a runbook section, a dashboard, a test, and metrics that exist."""
 
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
 from grafana.dashboards import BOARDS
 from grafana.metrics_table import described, sample_names
-from tests.grafana.tools import ROOT, RULE_FILES, metrics_in, run
+from tests.grafana.tools import ROOT, RULE_FILES, metrics_in, rules, run
 
 TESTS = sorted((ROOT / "grafana" / "rules" / "tests").glob("*.yaml"))
 GROUPS = [group for path in RULE_FILES for group in yaml.safe_load(path.read_text())["groups"]]
-RULES: list[dict[str, Any]] = [rule for group in GROUPS for rule in group["rules"]]
+RULES = rules()
 ALERTS = {rule["alert"]: rule for rule in RULES if "alert" in rule}
 SEVERITIES = {"none", "info", "warning", "critical"}
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).parents[2]
 RULE_FILES = sorted((ROOT / "grafana" / "rules").glob("*.yaml"))
@@ -36,6 +37,12 @@ def run(name: str, *arguments: str) -> str:
     return done.stdout
 
 
+def rules() -> list[dict[str, Any]]:
+    """All rules of all files."""
+    groups = (group for path in RULE_FILES for group in yaml.safe_load(path.read_text())["groups"])
+    return [rule for group in groups for rule in group["rules"]]
+
+
 def dashboards() -> dict[str, dict[str, Any]]:
     """The committed dashboards by file name."""
     return {path.name: json.loads(path.read_text()) for path in BOARD_FILES}
@@ -43,7 +50,7 @@ def dashboards() -> dict[str, dict[str, Any]]:
 
 def panels(board: dict[str, Any]) -> list[dict[str, Any]]:
     """All panels but rows, also those inside of collapsed rows."""
-    found = []
+    found: list[dict[str, Any]] = []
     for panel in board["panels"]:
         found += panel.get("panels", []) if panel["type"] == "row" else [panel]
     return found
