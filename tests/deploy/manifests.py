@@ -24,7 +24,7 @@ def kustomization(folder: Path) -> Document:
 def written(folder: Path) -> list[Document]:
     """Load all that a kustomization names, without its patches."""
     found: list[Document] = []
-    for name in kustomization(folder)["resources"]:
+    for name in kustomization(folder).get("resources", ()):
         place = (folder / name).resolve()
         if place.is_dir():
             found += written(place)

@@ -160,3 +160,11 @@ def test_prometheus_scrapes_our_services_and_reads_the_rules() -> None:
 
 def test_secrets_cannot_get_into_the_repository() -> None:
     assert (DEPLOY / "secrets" / ".gitignore").read_text().splitlines()[-2:] == ["*", "!.gitignore"]
+
+
+def test_grafana_shows_a_dashboard_of_ours_first() -> None:
+    environment = SERVICES["grafana"]["environment"]
+    home = Path(environment["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
+    places = {place: source for of, source, place in mounts() if of == "grafana"}
+    assert (DEPLOY / places[str(home.parent)] / home.name).exists()
+    assert environment["GF_AUTH_ANONYMOUS_ORG_ROLE"] == "Viewer"

@@ -105,8 +105,8 @@ def test_config_maps_secrets_and_claims_that_pods_name_are_there(overlay: list[D
 
 
 def test_files_that_the_settings_name_are_mounted(overlay: list[Document]) -> None:
-    settings = next(of_kind(overlay, "ConfigMap"))["data"]["squall.toml"]
-    read = tomllib.loads(settings)
+    (config_map,) = [one for one in of_kind(overlay, "ConfigMap") if "squall.toml" in one["data"]]
+    read = tomllib.loads(config_map["data"]["squall.toml"])
     mounted = {
         f"{mount['mountPath']}/"
         for _, template in pods(overlay)
@@ -253,3 +253,15 @@ def test_rules_are_those_of_grafana() -> None:
     paths = sorted((KUBERNETES.parents[1] / "grafana" / "rules").glob("*.yaml"))
     theirs = [group for path in paths for group in yaml.safe_load(path.read_text())["groups"]]
     assert ours == theirs
+
+
+def test_every_dashboard_is_a_config_map_that_grafana_takes_up(production: list[Document]) -> None:
+    folder = KUBERNETES.parents[1] / "grafana" / "json"
+    assert list(folder.iterdir())
+    found = [one for one in of_kind(production, "ConfigMap") if "squall.toml" not in one["data"]]
+    assert {name: text for one in found for name, text in one["data"].items()} == {
+        path.name: path.read_text(encoding="utf-8") for path in folder.iterdir()
+    }
+    for one in found:
+        assert one["metadata"]["labels"]["grafana_dashboard"] == "1"
+        assert sum(map(len, one["data"].values())) < 1_000_000, "the API server takes no more of one"

@@ -7,7 +7,7 @@ from yamllint import linter  # type: ignore[import-untyped]
 from yamllint.config import YamlLintConfig  # type: ignore[import-untyped]
 
 ROOT = Path(__file__).parents[2]
-FILES = sorted(path for path in (ROOT / "deploy").rglob("*.y*ml") if path.suffix in (".yaml", ".yml"))
+FILES = sorted([*(ROOT / "deploy").rglob("*.y*ml"), ROOT / "grafana" / "kustomization.yaml"])
 CONFIG = YamlLintConfig(
     """
     extends: default
@@ -20,7 +20,7 @@ CONFIG = YamlLintConfig(
 )
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT / "deploy")))
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_yaml_is_clean(path: Path) -> None:
     found = linter.run(path.read_text(encoding="utf-8"), CONFIG, str(path))
     assert [str(problem) for problem in found] == []
