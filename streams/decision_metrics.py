@@ -82,6 +82,7 @@ class DecisionMetrics:
         """Show what has few values from the first scrape on, so that rates and alerts on them work."""
         for pattern in get_args(Pattern):
             self.signals.labels(pattern)
+            self.surprise.labels(pattern)
             for severity in get_args(Severity):
                 for status in get_args(Status):
                     self.alerts.labels(pattern, severity, status)

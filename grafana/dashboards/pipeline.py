@@ -310,7 +310,7 @@ _DELIVERY = Section(
             "Records read",
             "Records that the notifier took, and those that it could not read.",
             "cps",
-            Query("sum by (topic) (rate(squall_notify_records_total{N}[R]))", "{{topic}}"),
+            Query("sum by (topic) (rate(squall_notify_records_total{N}[R])) or vector(0)", "{{topic}}"),
             Query("sum(rate(squall_notify_refused_total{N}[R])) or vector(0)", "refused"),
         ),
         series(
