@@ -153,6 +153,7 @@ def test_prometheus_scrapes_our_services_and_reads_the_rules() -> None:
     assert jobs["squall"] == {f"worker-1:{port}", f"worker-2:{port}"}
     assert jobs["squall-notify"] == {f"notify:{SETTINGS.notify.web_port}"}
     assert jobs["squall-console"] == {f"console:{SETTINGS.console.port}"}
+    assert "console" in SETTINGS.console.hosts, "it refuses to be asked by other names"
     assert all(pattern.startswith("/etc/prometheus/rules/") for pattern in config["rule_files"])
     (manager,) = config["alerting"]["alertmanagers"]
     assert manager["static_configs"][0]["targets"] == ["alertmanager:9093"]

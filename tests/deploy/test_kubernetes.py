@@ -194,7 +194,9 @@ def test_there_is_one_notifier_and_never_two(overlay: list[Document]) -> None:
     (notify,) = [
         document for document in of_kind(overlay, "Deployment") if document["metadata"]["name"] == "squall-notify"
     ]
-    assert notify["spec"]["replicas"] == 1
+    (settings,) = [one["data"]["squall.toml"] for one in of_kind(overlay, "ConfigMap") if "squall.toml" in one["data"]]
+    has_sinks = bool(tomllib.loads(settings)["notify"].get("sinks"))
+    assert notify["spec"]["replicas"] == int(has_sinks), "it refuses to run without a sink"
     assert notify["spec"]["strategy"] == {"type": "Recreate"}
 
 
