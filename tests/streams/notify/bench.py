@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections import Counter
@@ -13,21 +14,31 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+import aiohttp
 import msgspec
 from aiohttp import web
 from aiokafka import AIOKafkaProducer
+from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 from standardwebhooks.webhooks import Webhook
 
 from detectors.results import Alert, Pattern, Severity, Status
+from streams.notify.database import open_database
+from streams.notify.endpoint import Endpoint
+from streams.notify.intake import Batch, Intake
+from streams.notify.notify_metrics import NotifyMetrics
+from streams.notify.outbox import Outbox
 from streams.notify.samples import sample_alert
 from streams.notify.sink_settings import SinkSettings
+from streams.notify.sink_task import SinkTask, now_us
 from streams.topics import ALERTS
 from tests.streams.worker_bench import ROOT, free_port, probe, until
 
 SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3"  # noqa: S105 - one of tests
 PAGER_KEY = "R0123456789ABCDEF0123456789ABCDE"
 SECOND_US = 1_000_000
+#: Settings of a sink that hears of everything, and waits for nothing.
+AT_ONCE: dict[str, Any] = {"group_wait_s": 0.0, "group_interval_s": 0.0, "min_severity": "info"}
 
 
 def alert(
@@ -46,10 +57,9 @@ def alert(
     return msgspec.structs.replace(one, status=status, pattern=pattern, score=score)
 
 
-def webhook(url: str = "http://127.0.0.1:1/", **settings: Any) -> SinkSettings:
+def webhook(url: str = "http://127.0.0.1:1/", **settings: Any) -> SinkSettings:  # noqa: ANN401 - of any setting
     """A webhook that waits for nothing, unless told to."""
-    quick: dict[str, Any] = {"group_wait_s": 0.0, "group_interval_s": 0.0, "min_severity": "info"}
-    return SinkSettings("webhook", url=url, secret=SecretStr(SECRET), **(quick | settings))
+    return SinkSettings("webhook", url=url, **({"secret": SecretStr(SECRET)} | AT_ONCE | settings))
 
 
 class Got(NamedTuple):
@@ -195,3 +205,57 @@ class Notifier:
             return (await self.probe("/readyz"))[0] == 200
 
         await until(is_ready, 30.0)
+
+
+class Bench:
+    """Sinks that deliver from one database, each by a task of its own."""
+
+    def __init__(self, directory: Path, session: aiohttp.ClientSession, **sinks: SinkSettings) -> None:
+        self.registry = CollectorRegistry()
+        self.metrics = NotifyMetrics.create(self.registry, sinks)
+        self.db: sqlite3.Connection = open_database(directory)
+        self.intake = Intake(self.db, sinks)
+        self.intake.begin(now_us())
+        self.tasks = {
+            name: SinkTask(
+                Endpoint(name, sink, tuple(sink.secret.get_secret_value().split())),
+                Outbox(self.db, name, sink),
+                session,
+                self.metrics,
+                frozenset,
+            )
+            for name, sink in sinks.items()
+        }
+        self.running = [asyncio.create_task(task.run()) for task in self.tasks.values()]
+
+    def take(self, *alerts: Alert) -> None:
+        """Alerts come, as from the topic."""
+        self.intake.take(Batch(alerts, [], [], {}), now_us())
+        for task in self.tasks.values():
+            task.wake()
+
+    def count(self, name: str, **labels: str) -> float:
+        """Tell a metric."""
+        return self.registry.get_sample_value(name, labels) or 0.0
+
+    async def counted(self, name: str, least: float, **labels: str) -> None:
+        """Wait until a metric has come so far."""
+
+        async def enough() -> bool:
+            return self.count(name, **labels) >= least
+
+        await until(enough, 15.0)
+
+
+@asynccontextmanager
+async def delivering(directory: Path, **sinks: SinkSettings) -> AsyncIterator[Bench]:
+    """Sinks that deliver while the block runs."""
+    async with aiohttp.ClientSession() as session:
+        bench = Bench(directory, session, **sinks)
+        try:
+            yield bench
+        finally:
+            for task in bench.tasks.values():
+                task.stop()
+            await asyncio.gather(*bench.running)
+            bench.db.close()
