@@ -102,15 +102,12 @@ class Board:
         Whom it is for, and what it answers.
     sections
         Its rows.
-    jobs
-        The scrape jobs that can be chosen, as a regular expression.
     """
 
     uid: str
     title: str
     description: str
     sections: tuple[Section, ...]
-    jobs: str = "squall"
 
     @property
     def queries(self) -> tuple[Query, ...]:

@@ -45,7 +45,13 @@ def to_json(board: Board, boards: Sequence[Board]) -> str:
             built = built.with_row(build.Row(thing).id(number).grid_pos(at))
         else:
             built = built.with_panel(_visual(thing).id(number).grid_pos(at))
-    return json.dumps(built.build(), cls=JSONEncoder, sort_keys=True, indent=2) + "\n"
+    made = json.loads(json.dumps(built.build(), cls=JSONEncoder), object_hook=_in_sight)
+    return json.dumps(made, sort_keys=True, indent=2) + "\n"
+
+
+def _in_sight(thing: dict[str, object]) -> dict[str, object]:
+    """Keep links and annotations out of the menu into which the SDK puts all of them."""
+    return {key: value for key, value in thing.items() if (key, value) != ("placement", "inControlsMenu")}
 
 
 def _placed(board: Board) -> Iterator[tuple[model.GridPos, str | Panel]]:
@@ -67,7 +73,13 @@ def _placed(board: Board) -> Iterator[tuple[model.GridPos, str | Panel]]:
 def _visual(panel: Panel) -> _Visual:
     match panel.kind:
         case "stat":
-            made: _Visual = stat.Panel().color_mode(kinds.BigValueColorMode.VALUE).thresholds(_steps(panel.steps))
+            made: _Visual = (
+                stat.Panel()
+                .color_mode(kinds.BigValueColorMode.VALUE)
+                .graph_mode(kinds.BigValueGraphMode.NONE)
+                .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
+                .thresholds(_steps(panel.steps))
+            )
         case "timeseries":
             made = _series(panel)
         case "state-timeline":
@@ -78,9 +90,16 @@ def _visual(panel: Panel) -> _Visual:
                 .color_scheme(build.FieldColor().mode(model.FieldColorModeId.THRESHOLDS))
             )
         case "heatmap":
-            made = heatmap.Panel().calculate(calculate=False)
+            made = heatmap.Panel().calculate(calculate=False).y_axis(heatmap.YAxisConfig().unit(panel.unit))
         case "table":
-            made = table.Panel().data_links([_link("Open in the console", "${console_url}/")])
+            # Of an instant query the time says nothing.
+            without_time = {"excludeByName": {"Time": True}, "renameByName": {"Value": panel.title}}
+            made = (
+                table.Panel()
+                .data_links([_link("Open in the console", "${console_url}/")])
+                .with_transformation(model.DataTransformerConfig(id_val="organize", options=without_time))
+                .sort_by([common.TableSortByFieldState().display_name(panel.title).desc(desc=True)])
+            )
     made = made.title(panel.title).description(panel.description).unit(panel.unit).datasource(_DATASOURCE)
     if panel.runbook:
         made = made.links([_link(f"Runbook: {panel.runbook}", f"${{runbook_url}}#{panel.runbook}")])
@@ -93,6 +112,7 @@ def _series(panel: Panel) -> timeseries.Panel:
     made = (
         timeseries.Panel()
         .fill_opacity(20 if panel.stacked else 0)
+        .axis_soft_min(0)
         .legend(
             common.VizLegendOptions()
             .display_mode(kinds.LegendDisplayMode.LIST)
@@ -123,10 +143,9 @@ def _steps(steps: Steps) -> build.ThresholdsConfig:
 
 
 def _variables(board: Board) -> list[Builder[model.VariableModel]]:
-    jobs = f'label_values(up{{job=~"{board.jobs}"}}, job)'
     made: list[Builder[model.VariableModel]] = [
         build.DatasourceVariable("datasource").label("Data source").type("prometheus"),
-        _choice("job", "Job", jobs),
+        _choice("job", "Job", "label_values(squall_process_info, job)", everything=""),
         _choice("instance", "Instance", 'label_values(up{job=~"$job"}, instance)'),
     ]
     if any("$symbol" in query.expr for query in board.queries):
@@ -136,8 +155,9 @@ def _variables(board: Board) -> list[Builder[model.VariableModel]]:
     return made
 
 
-def _choice(name: str, label: str, query: str) -> build.QueryVariable:
-    return (
+def _choice(name: str, label: str, query: str, everything: str = ".*") -> build.QueryVariable:
+    """A variable of which several values, or all of them, can be chosen: all that are listed unless told otherwise."""
+    made = (
         build.QueryVariable(name)
         .label(label)
         .query(query)
@@ -146,10 +166,9 @@ def _choice(name: str, label: str, query: str) -> build.QueryVariable:
         .sort(model.VariableSort.ALPHABETICAL_ASC)
         .multi(multi=True)
         .include_all(include_all=True)
-        # Also what has no such label, or an empty one.
-        .all_value(".*")
         .current(_ALL)
     )
+    return made.all_value(everything) if everything else made
 
 
 def _firing_alerts() -> build.AnnotationQuery:

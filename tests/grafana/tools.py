@@ -16,7 +16,7 @@ BOARD_FILES = sorted((ROOT / "grafana" / "json").glob("*.json"))
 _VARIABLES = {
     "$__rate_interval": "1m",
     "$__range": "30m",
-    "$job": ".*",
+    "$job": "squall",
     "$instance": ".*",
     "$symbol": ".*",
 }
@@ -67,7 +67,7 @@ def filled_in(expr: str) -> str:
     Examples
     --------
     >>> filled_in('rate(squall_signals_total{job=~"$job"}[$__rate_interval])')
-    'rate(squall_signals_total{job=~".*"}[1m])'
+    'rate(squall_signals_total{job=~"squall"}[1m])'
     """
     for variable, value in _VARIABLES.items():
         expr = expr.replace(variable, value)
