@@ -23,7 +23,8 @@ _MS_US = 1_000
 def alertmanager_request(message: Message, endpoint: Endpoint, now_us: int) -> Request:
     """Make the request of a message."""
     if message.word == "resolved":
-        posts = [_post(item.alert, endpoint, _end_us(item.alert, now_us)) for item in message.items]
+        # By the severity that was told: it may have risen with its last revision.
+        posts = [_post(item.alert, endpoint, _end_us(item.alert, now_us), item.told_severity) for item in message.items]
     elif message.word == "storm":
         posts = [_storm(message, endpoint, now_us)]
     else:

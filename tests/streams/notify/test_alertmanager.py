@@ -125,7 +125,8 @@ async def test_alerts_of_another_day_are_opened_and_resolved_as_well(tmp_path: P
                 bench.take(alert(f"a{begin_us}", symbol=f"S{begin_us}", timestamp=begin_us))
 
             async def both_open() -> bool:
-                return len(await active(url)) == 2
+                found = await active(url)
+                return len(found) == 2
 
             await until(both_open, 10.0)
             for begin_us in (1_400_000_000_000_000, now_us() + 86_400_000_000):
