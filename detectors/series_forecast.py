@@ -28,13 +28,14 @@ class LagForecast:
         Values after which a value weighs half, > 0.
     """
 
-    __slots__ = ("_coefficients", "_error", "_fade", "_moments", "_since", "_size", "_weight")
+    __slots__ = ("_coefficients", "_error", "_fade", "_moments", "_row", "_since", "_size", "_weight")
 
     def __init__(self, size: int, half_life: float) -> None:
         self._size = size
         self._fade = 0.5 ** (1.0 / half_life)
         self._moments = np.zeros((size + 1, size + 1))
         self._coefficients = np.zeros(size)
+        self._row = np.zeros(size + 1)
         self._error = 0.0
         self._weight = 0.0
         self._since = 0
@@ -49,16 +50,21 @@ class LagForecast:
         error = abs(target - self.expect(inputs))
         reach = _REACH * self._error
         weight = 1.0 if error <= reach or self._weight < 2 * self._size else reach / error
-        row = np.append(inputs, target)
+        row = self._row
+        row[:-1], row[-1] = inputs, target
         self._moments *= self._fade
         self._moments += row[:, None] * (weight * row)
         self._weight = self._weight * self._fade + 1.0
-        self._error += (min(error, 4 * reach) if reach > 0.0 and self._weight > 50 else error) / self._weight - (
-            self._error / self._weight
-        )
+        self._error += (weight * error - self._error) / self._weight
         self._since += 1
         if self._since >= _SOLVE_EVERY or self._since * 4 >= self._weight:
             self._solve()
+
+    def forget(self, inputs: slice) -> None:
+        """Forget what was learned of these inputs: they mean something else now."""
+        self._moments[inputs] = 0.0
+        self._moments[:, inputs] = 0.0
+        self._solve()
 
     def _solve(self) -> None:
         """Gauss and Jordan's elimination, elementwise: its answer is the same on every processor."""

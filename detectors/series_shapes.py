@@ -51,13 +51,14 @@ class ShapeMemory:
 
     def clear(self) -> None:
         """Forget all."""
+        self._shapes[:] = 0.0
         self.used = self._next = 0
 
     def state(self) -> State:
-        """Everything kept, as plain values."""
-        return {"shapes": self._shapes[:, : self.used].ravel().tolist(), "next": self._next, "used": self.used}
+        """Everything kept, as plain values; always as many of them."""
+        return {"shapes": self._shapes.ravel().tolist(), "next": self._next, "used": self.used}
 
     def restore(self, state: State) -> None:
         """Take up where `state()` was made."""
         self.used, self._next = state["used"], state["next"]
-        self._shapes[:, : self.used] = np.array(state["shapes"]).reshape(len(self._shapes), self.used)
+        self._shapes = np.array(state["shapes"]).reshape(self._shapes.shape)
