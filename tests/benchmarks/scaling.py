@@ -1,9 +1,9 @@
 """What grows with partitions: `python -m tests.benchmarks.scaling [--partitions 4 8 16 32] [--seconds 15]`.
 
-Two figures that `deploy/sizing.md` reckons with. *Frames*: a worker has all partitions, and each has one trade a tick,
+Figures that `deploy/sizing.md` reckons with. *Frames*: a worker has all partitions, and each has one trade a tick,
 so that nearly all it does is to send and read frames between stages: the square of the partitions, ten times a second.
 *Correlation*: the processor time that its one partition takes for a frame, and for a signal in one, as a worker does:
-decoding, folding, closing, alerts; without the network.
+decoding, folding, closing, alerts; without the network. *Usual*: signals and checkpoints of a calm simulated exchange.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import re
 import time
 from collections.abc import Sequence
 from random import Random
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -28,6 +29,7 @@ from detectors.pipeline import Pipeline, source_names
 from detectors.results import Signal, SignalFrame, SignalTick
 from streams.broker import EmbeddedBroker
 from streams.codecs import decode_signal_frame, encode_event, encode_frame
+from streams.journal import Journal, StageState
 from streams.simulator import Exchange, ExchangeSettings
 from streams.topics import bootstrap_servers, ensure_topics, partition_of
 from tests.benchmarks.ours import Worker, working
@@ -36,6 +38,7 @@ from tests.benchmarks.report import machine
 
 _TICK_US = 100_000
 _FIRST_TICK = 17_672_256_000
+_CHECKPOINT_US = 5_000_000
 _SETTLE_S = 12.0
 _INTERNAL = re.compile(r'^squall_records_total\{topic="(account-activity|signals|stress)"\} (\S+)$', re.MULTILINE)
 
@@ -97,17 +100,47 @@ def cost_of_frames(runs: Sequence[dict[str, float]]) -> dict[str, float]:
     return {"fixed_share": float(fixed), "partition_share": float(of_partition), "frame_us": float(of_frame) * 1e6}
 
 
-def usual_signals(events_per_s: float, seconds: float, symbols: int) -> tuple[list[Signal], float]:
-    """Signals of a calm simulated exchange, and how many there are a second; its first half is warm-up."""
+class Usual(NamedTuple):
+    """What a calm simulated exchange makes, after its warm-up: signals, and bytes of checkpoints by stage."""
+
+    signals: list[Signal]
+    figures: dict[str, float]
+
+
+def usual_flow(events_per_s: float, seconds: float, symbols: int) -> Usual:
+    """Run all stages of one partition on a simulated exchange without incidents; the first half is warm-up.
+
+    Checkpoints are taken as often as a worker does; bytes are before compression.
+    """
     names = tuple(f"SYM-{number}" for number in range(symbols))
     exchange = ExchangeSettings(events_per_s=events_per_s, duration_s=seconds, symbols=names)
     pipeline = Pipeline(CoreSettings(), 1, lambda _: 0)
+    stages: dict[str, StageState] = {"market": pipeline._market[0], "account": pipeline._account[0]}
+    journals = {name: Journal(name, 1, "first") for name in stages}
+    written = dict.fromkeys(stages, 0)
+    half_us = exchange.start_us + round(seconds / 2 * 1e6)
+    due_us, checkpoints = exchange.start_us + _CHECKPOINT_US, 0
     for offset, (topic, event) in enumerate(Exchange(exchange).events()):
+        if event.timestamp >= due_us:
+            due_us += _CHECKPOINT_US
+            checkpoints += event.timestamp >= half_us
+            for name, stage in stages.items():
+                records = journals[name].write(stage, {}).records
+                if event.timestamp >= half_us:
+                    written[name] += sum(len(key) + len(value or b"") for key, value in records)
         pipeline.push(topic, offset, event)
     pipeline.flush()
-    half_us = exchange.start_us + round(seconds / 2 * 1e6)
     found = [signal for signal in pipeline.results().signals if signal.timestamp >= half_us]
-    return found, len(found) / (seconds / 2)
+    return Usual(
+        found,
+        {
+            "events_per_s": events_per_s,
+            "symbols": symbols,
+            "accounts": len(stages["account"].kept()["account"]),
+            "signals_per_s": len(found) / (seconds / 2),
+            **{f"{name}_checkpoint_bytes": size / checkpoints for name, size in written.items()},
+        },
+    )
 
 
 def measure_correlation(
@@ -154,16 +187,16 @@ def main() -> None:
     parser.add_argument("--ticks", type=int, default=100)
     given = parser.parse_args()
     cores = split_cores()
-    signals, signals_per_s = usual_signals(events_per_s=1_000.0, seconds=120.0, symbols=4)
+    usual = [usual_flow(events_per_s, seconds=200.0, symbols=4) for events_per_s in (400.0, 1_200.0)]
     correlation = [
-        measure_correlation(partitions, signals, share, given.ticks)
+        measure_correlation(partitions, usual[-1].signals, share, given.ticks)
         for partitions in given.partitions
         for share in (0.0, 0.1, 1.0)
     ]
     runs = [measure_frames(partitions, given.seconds, cores.measured) for partitions in given.partitions]
     found = {
         "machine": machine(),
-        "signals_per_s_of_1000_events_per_s": signals_per_s,
+        "usual": [one.figures for one in usual],
         "correlation": correlation,
         "frames": runs,
         "cost": cost_of_frames(runs) if len(runs) > 3 else None,

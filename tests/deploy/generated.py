@@ -9,7 +9,10 @@ import tomllib
 from pathlib import Path
 
 from streams.asyncapi import asyncapi_document, record_schemas
+from streams.console.console_metrics import FOLLOWED
+from streams.doctor.right_checks import NEEDED
 from streams.strimzi import strimzi_topics
+from streams.topics import ALERTS, AUDIT, FEEDBACK, OVERRIDES, TOPICS
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -26,6 +29,45 @@ metadata:
     app.kubernetes.io/name: squall
 spec:
 """
+_USER = """\
+apiVersion: kafka.strimzi.io/v1
+kind: KafkaUser
+metadata:
+  name: squall
+  labels:
+    strimzi.io/cluster: {cluster}
+spec:
+  authentication:
+    type: scram-sha-512
+  authorization:
+    type: simple
+    acls:
+      - resource: {{type: group, name: squall, patternType: prefix}}
+        operations: [Read, Describe]
+{topics}"""
+_RIGHT = """\
+      - resource: {{type: topic, name: {name}, patternType: literal}}
+        operations: [{operations}]
+"""
+#: The notifier reads these; the console reads `FOLLOWED`, and writes the others.
+_NOTIFIER_READS = (ALERTS, FEEDBACK)
+_CONSOLE_WRITES = (OVERRIDES, FEEDBACK, AUDIT)
+
+
+def rights() -> dict[str, tuple[str, ...]]:
+    """What workers, notifier and console do to each topic, together."""
+    wanted = {name: set(needed) for name, needed in NEEDED.items()}
+    for names, right in ((_NOTIFIER_READS, "read"), (FOLLOWED, "read"), (_CONSOLE_WRITES, "write")):
+        for name in names:
+            wanted.setdefault(name, {"describe"}).add(right)
+    return {name: tuple(one for one in ("read", "write", "describe") if one in wanted[name]) for name in TOPICS}
+
+
+def _user() -> str:
+    topics = (
+        _RIGHT.format(name=name, operations=", ".join(map(str.capitalize, all_))) for name, all_ in rights().items()
+    )
+    return _USER.format(cluster=CLUSTER, topics="".join(topics))
 
 
 def generated_files() -> dict[Path, str]:
@@ -37,6 +79,7 @@ def generated_files() -> dict[Path, str]:
         contracts / "asyncapi.json": _json(asyncapi_document("localhost:9092", partitions=4)),
         **{contracts / "schemas" / f"{name}.schema.json": _json(made) for name, made in record_schemas().items()},
         DEPLOY / "kubernetes" / "topics" / "topics.yaml": _MADE.format(what="streams/topics.py") + topics,
+        DEPLOY / "kubernetes" / "topics" / "user.yaml": _MADE.format(what="streams/doctor/right_checks.py") + _user(),
         DEPLOY / "kubernetes" / "monitoring" / "rules.yaml": _MADE.format(what="grafana/rules") + _prometheus_rules(),
     }
 

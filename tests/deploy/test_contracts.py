@@ -6,6 +6,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from streams.cli import app
@@ -70,6 +71,16 @@ def test_the_command_writes_the_same_schemas(tmp_path: Path) -> None:
     assert said.exit_code == 0, said.output
     for path in (tmp_path / "new").iterdir():
         assert path.read_text() == GENERATED[DEPLOY / "contracts" / "schemas" / path.name]
+
+
+def test_the_command_prints_resources_for_strimzi() -> None:
+    said = CliRunner().invoke(app, ["topics", "--strimzi", "exchange", "--partitions", "12", "--replication", "2"])
+    assert said.exit_code == 0, said.output
+    made = {one["spec"]["topicName"]: one for one in yaml.safe_load_all(said.stdout)}
+    assert set(made) == set(TOPICS)
+    assert made["trades"]["spec"]["partitions"] == 12
+    assert made["trades"]["spec"]["replicas"] == 2
+    assert made["trades"]["metadata"]["labels"] == {"strimzi.io/cluster": "exchange"}
 
 
 def test_a_folder_that_cannot_be_written_is_wrong_use(tmp_path: Path) -> None:

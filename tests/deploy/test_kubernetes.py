@@ -9,6 +9,8 @@ import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
 
+from detectors.events import EVENT_TYPES
+from streams.doctor.right_checks import NEEDED
 from streams.settings import Settings, setting_names
 from streams.topics import TOPICS
 from tests.deploy.commands import parsed_command
@@ -218,7 +220,8 @@ def test_settings_are_accepted(path: Path) -> None:
 def test_topics_workers_and_settings_agree_on_partitions(production: list[Document]) -> None:
     base, used = (Settings(config=str(KUBERNETES / place / "squall.toml")) for place in ("base", "overlays/production"))
     assert (used.partitions, used.replication) == (base.partitions, base.replication)
-    topics = {document["spec"]["topicName"]: document["spec"] for document in written(KUBERNETES / "topics")}
+    resources = of_kind(written(KUBERNETES / "topics"), "KafkaTopic")
+    topics = {document["spec"]["topicName"]: document["spec"] for document in resources}
     assert set(topics) == set(TOPICS)
     for name, topic in TOPICS.items():
         assert topics[name]["partitions"] == topic.partitions(used.partitions)
@@ -267,3 +270,16 @@ def test_every_dashboard_is_a_config_map_that_grafana_takes_up(production: list[
     for one in found:
         assert one["metadata"]["labels"]["grafana_dashboard"] == "1"
         assert sum(map(len, one["data"].values())) < 1_000_000, "the API server takes no more of one"
+
+
+def test_the_kafka_user_may_do_what_is_needed_and_touch_no_more(production: list[Document]) -> None:
+    (user,) = of_kind(written(KUBERNETES / "topics"), "KafkaUser")
+    acls = {acl["resource"]["name"]: acl["operations"] for acl in user["spec"]["authorization"]["acls"]}
+    settings = Settings(config=str(KUBERNETES / "overlays" / "production" / "squall.toml"))
+    assert acls.pop(settings.app_id) == ["Read", "Describe"], "the groups of workers and notifier begin with it"
+    assert user["metadata"]["name"] == settings.security.username
+    assert set(acls) == set(TOPICS)
+    for name, needed in NEEDED.items():
+        assert {right.capitalize() for right in needed} <= set(acls[name])
+    inputs = [name for name in EVENT_TYPES if "Write" in acls[name]]
+    assert inputs == [], "events are the exchange's"
