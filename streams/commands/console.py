@@ -25,6 +25,9 @@ def console(
         list[str] | None,
         typer.Option("--notifier", metavar="URL", help="Where a notifier answers probes; again for each."),
     ] = None,
+    venue_clock: Annotated[
+        bool, typer.Option("--venue-clock", help="Time is that of the records, not this machine's: for recordings.")
+    ] = False,
     token_file: Annotated[
         Path | None, typer.Option("--token-file", metavar="FILE", help="Holds the token to log in with.")
     ] = None,
@@ -42,6 +45,7 @@ def console(
         "workers": worker or None,
         "notifiers": notifier or None,
         "token_file": text_of(token_file),
+        "venue_clock": venue_clock or None,
     }
     group = {name: value for name, value in given.items() if value is not None}
     settings = Settings(broker=broker, console=group or None, config=text_of(config))

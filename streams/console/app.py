@@ -39,6 +39,8 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Cache-Control": "no-store",
+    # Which versions these are is nobody's business.
+    "Server": "squall",
 }
 
 _log = logging.getLogger(__name__)
@@ -59,7 +61,7 @@ def build_app(settings: Settings, registry: CollectorRegistry, clock_us: Callabl
     registry
         What `/metrics` shows.
     clock_us
-        What time it is, in microseconds.
+        What time it is, in microseconds; with `console.venue_clock` only until stages tell the venue's.
 
     Raises
     ------
@@ -69,10 +71,15 @@ def build_app(settings: Settings, registry: CollectorRegistry, clock_us: Callabl
     console = settings.console
     metrics = ConsoleMetrics.create(registry)
     view = ConsoleView(console)
+
+    def venue_us() -> int:
+        return view.venue_us or clock_us()
+
     live = Live(console.max_clients, metrics.clients)
     feed = Feed(settings, view, metrics, live.changed)
     prober = Prober(console.workers, console.notifiers, lambda: live.changed(()))
-    desk = Desk(settings, view, feed, live, prober, Gate(console), metrics, environment(), clock_us)
+    told_us = venue_us if console.venue_clock else clock_us
+    desk = Desk(settings, view, feed, live, prober, Gate(console), metrics, environment(), told_us)
 
     app = web.Application(client_max_size=_LARGEST_FORM_BYTES, middlewares=[_guarding(desk)])
     app.add_routes([*Pages(desk).routes(), *Posts(desk).routes(), *_machine_routes(desk, registry)])
@@ -148,9 +155,12 @@ def _machine_routes(desk: Desk, registry: CollectorRegistry) -> list[web.RouteDe
     async def metrics(_request: web.Request) -> web.Response:
         return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
+    async def events(request: web.Request) -> web.StreamResponse:
+        return await desk.live.serve(request, desk.state)
+
     return [
         web.get("/livez", livez),
         web.get("/readyz", readyz),
         web.get("/metrics", metrics),
-        web.get("/events", lambda request: desk.live.serve(request, desk.state)),
+        web.get("/events", events),
     ]

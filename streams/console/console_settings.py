@@ -27,6 +27,8 @@ class ConsoleSettings:
         Addresses (`http://host:6066`) of the probes and metrics of workers and notifiers.
     runbook_url
         Where the directory `deploy/` is served; runbooks are links below it.
+    venue_clock
+        Whether "now" is the venue's time as stages tell it, not this machine's: for recordings that are played again.
     session_hours
         How long a login holds, > 0.
     max_clients
@@ -51,6 +53,7 @@ class ConsoleSettings:
     workers: tuple[str, ...] = ()
     notifiers: tuple[str, ...] = ()
     runbook_url: str = ""
+    venue_clock: bool = False
     session_hours: float = 12.0
     max_clients: int = 64
     signal_minutes: int = 30

@@ -51,6 +51,8 @@ class ConsoleView:
         self.limits = LimitMemory(settings.max_accounts)
         self.trips = TripMemory()
         self.audit: deque[AuditRecord] = deque(maxlen=settings.max_audit)
+        #: How far the venue's time has come, as stages tell it; 0: not heard yet.
+        self.venue_us = 0
         #: By topic, how often what it shows has changed.
         self.versions: Counter[str] = Counter()
         self._orders = OrderLog()
@@ -134,7 +136,9 @@ class ConsoleView:
         return Seen(opened=alert) if is_new and alert.status == "open" else _NOTHING
 
     def _take_signals(self, _offset: int, _key: str, value: bytes) -> Seen:
-        for tick in decode_signal_frame(value).ticks:
+        frame = decode_signal_frame(value)
+        self.venue_us = max(self.venue_us, frame.closed_us)
+        for tick in frame.ticks:
             for signal in tick.signals:
                 self.signals.take(signal)
         return _NOTHING
