@@ -25,6 +25,7 @@ from streams.faust_options import faust_options
 from streams.fetching import FetchLimits, InputEnd
 from streams.health import HealthServer, liveness_problems
 from streams.ledger import Acknowledgement
+from streams.mapping.mapping_file import read_mapping
 from streams.metrics import Metrics
 from streams.orders import OrderFeed
 from streams.pressure import Pressure
@@ -67,6 +68,7 @@ class SquallApp(faust.App):
         self.failure: str | None = None
         self.joined = False
         self.orders = OrderFeed(settings)
+        self.mapping = read_mapping(settings.mapping.file)
         self.rooms = _rooms(self, makers)
         self.pressure = Pressure(self.rooms, worker.degrade_lag_s, self.metrics)
         self.health: HealthServer | None = None
@@ -104,7 +106,11 @@ class SquallApp(faust.App):
             worker.web_host, worker.web_port, self.registry, self.liveness_problems, self.readiness_problems
         )
         await ensure_topics(
-            self.settings.broker, self.settings.partitions, self.settings.replication, self.settings.security
+            self.settings.broker,
+            self.settings.partitions,
+            self.settings.replication,
+            self.settings.security,
+            self.mapping.sources,
         )
         await self.orders.start()
         await super().on_first_start()
@@ -279,14 +285,18 @@ def _rooms(app: SquallApp, makers: StageMakers) -> list[Room]:
     metrics, longest = app.metrics, app.settings.worker.max_record_bytes
     interval_s = app.settings.worker.snapshot_interval_s
     keeping = Keeping(app.settings.partitions, interval_s, secrets.token_hex(4))
-    upstream = {"market": agents.MARKET_TOPICS, "account": (agents.ACCOUNT_EVENT_TOPIC, ACCOUNT_ACTIVITY)}
+    mapping = app.mapping
+    market_topics = [mapping.source_of(topic) for topic in agents.MARKET_TOPICS]
+    account_topics = [mapping.source_of(topic) for topic in agents.ACCOUNT_TOPICS]
+    upstream = {"market": market_topics, "account": (mapping.source_of(agents.ACCOUNT_EVENT_TOPIC), ACCOUNT_ACTIVITY)}
+    most_ticks = app.settings.worker.max_open_ticks
 
     def room(name: str, topics: Sequence[str], make_station: Any) -> Room:  # noqa: ANN401
         return Room(
             name,
             topics,
             make_station,
-            make_backlog=lambda partition: Backlog(partition, topics, upstream, app.settings.worker.max_open_ticks),
+            make_backlog=lambda partition: Backlog(partition, topics, upstream, most_ticks, mapping.sources),
             send=app.send,
             input_end=app.input_end,
             first_offsets=app.first_offsets,
@@ -297,16 +307,18 @@ def _rooms(app: SquallApp, makers: StageMakers) -> list[Room]:
         )
 
     def market(partition: int) -> Station:
-        return agents.market_station(partition, makers.market(partition), metrics, longest)
+        return agents.market_station(partition, makers.market(partition), metrics, longest, mapping)
 
     def account(partition: int) -> Station:
-        return agents.account_station(partition, makers.account(partition), metrics, longest, app.orders.since)
+        stage, since = makers.account(partition), app.orders.since
+        return agents.account_station(partition, stage, metrics, longest, since, mapping)
 
     def correlation(partition: int) -> Station:
-        return agents.correlation_station(partition, makers.correlation(partition), metrics, app.settings.partitions)
+        stage = makers.correlation(partition)
+        return agents.correlation_station(partition, stage, metrics, app.settings.partitions, mapping)
 
     return [
-        room("market", agents.MARKET_TOPICS, market),
-        room("account", agents.ACCOUNT_TOPICS, account),
+        room("market", market_topics, market),
+        room("account", account_topics, account),
         room("correlation", (SIGNALS,), correlation),
     ]

@@ -201,6 +201,11 @@ class Desk:
                 "be looked for in another partition than it stands in. Set `partitions` back, or begin with new topics "
                 f"({SNAPSHOTS} too)."
             )
+        others = sorted(set(header.offsets) - set(self.station.inputs))
+        if others:
+            # Offsets of one topic say nothing about another, which may have come in its place.
+            notes.append(f"expected state of {', '.join(self.station.inputs)}, found some of {', '.join(others)} too")
+            return False
         if header.tick_us != self.station.stage.tick_us:
             ours = self.station.stage.tick_us // 1_000
             notes.append(f"expected state in ticks of {ours} ms, found {header.tick_us // 1_000} ms")

@@ -19,9 +19,11 @@ from streams.adapters.binance import (
     symbol_in,
 )
 from streams.adapters.lobster import Lobster, PairedFiles, partner_of, read_name
+from streams.adapters.mapped import MappedRows
 from streams.adapters.rows import Row, RowFault, TextFile
 from streams.adapters.tardis import TardisBook, TardisLiquidations, TardisTicker, TardisTrades
 from streams.files import Line
+from streams.mapping.mapped_stream import NO_MAPPING, FieldMapping
 
 
 class Adapter(Protocol):
@@ -69,11 +71,14 @@ class Wishes:
         Stands for everybody where a format does not say whose an order is.
     book_every_us
         How often a book is taken from a file that has one with every row, in microseconds, > 0.
+    mapping
+        How records of files of NDJSON are read.
     """
 
     symbol: str = ""
     account: str = "unknown"
     book_every_us: int = 250_000
+    mapping: FieldMapping = NO_MAPPING
 
 
 class Source(NamedTuple):
@@ -91,6 +96,7 @@ class Kind(NamedTuple):
     make: Callable[[Row, Path, Wishes], Adapter]
 
 
+MAPPED = "mapped"
 KINDS: dict[str, Kind] = {
     "tardis-trades": Kind("trades", lambda row, _, wishes: TardisTrades(row.cells, wishes.symbol)),
     "tardis-book-snapshot": Kind("books", lambda row, _, wishes: TardisBook(row.cells, wishes.symbol)),
@@ -107,6 +113,7 @@ KINDS: dict[str, Kind] = {
         "liquidations", lambda row, path, wishes: BinanceLiquidations(row.cells, wishes.symbol or symbol_in(path.name))
     ),
     "lobster": Kind("cancels, trades and books", lambda _, path, wishes: _lobster(path, wishes)),
+    MAPPED: Kind("what the mapping says", lambda _row, _path, wishes: MappedRows(wishes.mapping)),
 }
 #: Parts of a file's name that tell its kind.
 _NAMES = {
@@ -170,11 +177,15 @@ def sources_of(paths: Iterable[Path], kind: str | None, wishes: Wishes) -> list[
     """
     if kind is not None and kind not in KINDS:
         raise ConfigError(f"--kind: expected one of {', '.join(KINDS)}, found {kind!r}")
+    if kind == MAPPED and not wishes.mapping.streams:
+        raise ConfigError("--kind mapped: expected a mapping of fields (--mapping FILE, or mapping.file), found none")
     given = list(dict.fromkeys(paths))
     sources: list[Source] = []
     for path in given:
         file = TextFile(path)
-        found = kind or guess(path, file.first_row())
+        first = file.first_row()
+        is_mapped = wishes.mapping.streams and first is not None and first.raw[:1] == b"{"
+        found = kind or (MAPPED if is_mapped else guess(path, first))
         if found is None:
             raise ConfigError(
                 f"{path}: expected a file whose name or header tells its kind, found neither; "

@@ -17,6 +17,8 @@ from streams.adapters.writing import write_file, write_lines
 from streams.commands.options import BrokerOption, ConfigOption, PartitionsOption, SpeedOption, text_of
 from streams.commands.produce import produced_table
 from streams.commands.progress import reading
+from streams.commands.shown_mapping import show_records
+from streams.mapping.mapping_file import read_mapping
 from streams.produce import produce
 from streams.settings import Settings
 from streams.times import clock_text, span_text
@@ -28,7 +30,11 @@ def import_files(
     files: Annotated[
         list[Path],
         typer.Argument(
-            metavar="FILE...", exists=True, dir_okay=False, readable=True, help="CSV, .csv.gz or .zip, as downloaded."
+            metavar="FILE...",
+            exists=True,
+            dir_okay=False,
+            readable=True,
+            help="CSV, .csv.gz or .zip, as downloaded; NDJSON.",
         ),
     ],
     kind: Annotated[
@@ -53,13 +59,19 @@ def import_files(
     rejects: Annotated[
         Path, typer.Option("--rejects", metavar="FILE", help="Where bad rows are put, with what is wrong with them.")
     ] = Path("rejects.ndjson"),
+    mapping: Annotated[
+        Path | None, typer.Option("--mapping", metavar="FILE", help="Reads NDJSON of other records; also mapping.file.")
+    ] = None,
+    try_out: Annotated[
+        bool, typer.Option("--try", help="Only show what each record becomes by the mapping, or why it is refused.")
+    ] = False,
     kafka: Annotated[bool, typer.Option("--kafka", help="Send to Kafka instead; --broker alone does, too.")] = False,
     broker: BrokerOption = None,
     speed: SpeedOption = None,
     partitions: PartitionsOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """Turn recordings of Tardis, Binance or LOBSTER into events: a file for replay, stdout, or straight into Kafka.
+    """Turn recordings of Tardis, Binance, LOBSTER or your own into events: a file for replay, stdout, or into Kafka.
 
     Events come in order of time, merged from all files; numbers keep their digits. A bad row ends it, with its place.
     """
@@ -68,8 +80,14 @@ def import_files(
         raise ConfigError("--out: expected either a file or Kafka, found both")
     if speed is not None and not to_kafka:
         raise ConfigError("--speed: expected --kafka, found a file to write")
-    settings = Settings(broker=broker, partitions=partitions, config=text_of(config))
-    sources = sources_of(files, kind, Wishes(symbol, account, book_every_ms * 1_000))
+    chosen = None if mapping is None else {"file": str(mapping)}
+    settings = Settings(broker=broker, partitions=partitions, config=text_of(config), mapping=chosen)
+    read_by = read_mapping(settings.mapping.file)
+    if try_out:
+        raise typer.Exit(show_records(files, read_by))
+    if to_kafka and read_by.streams:
+        raise ConfigError("--mapping: expected no --kafka, found both: `squall produce` sends records as they are")
+    sources = sources_of(files, kind, Wishes(symbol, account, book_every_ms * 1_000, read_by))
     console = Console(stderr=not to_kafka and out is None)
     for source in sources:
         about = f"{source.rows.path}: {source.kind} ({KINDS[source.kind].gives})"

@@ -12,9 +12,10 @@ from rich.table import Table
 from detectors.errors import ConfigError
 from streams.asyncapi import asyncapi_document, record_schemas
 from streams.commands.options import BrokerOption, ConfigOption, PartitionsOption, text_of
+from streams.mapping.mapping_file import read_mapping
 from streams.settings import Settings
 from streams.strimzi import strimzi_topics
-from streams.topics import TOPICS, bootstrap_servers, ensure_topics
+from streams.topics import bootstrap_servers, ensure_topics, topics_on_broker
 
 
 def topics(
@@ -59,11 +60,14 @@ def _write_schemas(folder: Path) -> None:
 
 
 def _create(settings: Settings) -> None:
+    sources = read_mapping(settings.mapping.file).sources
     created = set(
-        uvloop.run(ensure_topics(settings.broker, settings.partitions, settings.replication, settings.security))
+        uvloop.run(
+            ensure_topics(settings.broker, settings.partitions, settings.replication, settings.security, sources)
+        )
     )
     table = Table("topic", "partitions", "key", "cleanup", "", "what")
-    for name, topic in TOPICS.items():
+    for name, topic in topics_on_broker(sources).items():
         state = "[green]created[/]" if name in created else "[dim]exists[/]"
         table.add_row(name, str(topic.partitions(settings.partitions)), topic.key, topic.cleanup, state, topic.what)
     Console().print(table)
