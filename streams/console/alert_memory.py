@@ -90,8 +90,8 @@ class AlertMemory:
     def take_feedback(self, feedback: Feedback) -> None:
         """Take what was said of an alert; what was said last holds."""
         before = self._feedback.pop(feedback.alert_id, None)
-        newer = before is None or _order_of(feedback) >= _order_of(before)
-        self._feedback[feedback.alert_id] = feedback if newer or before is None else before
+        latest = feedback if before is None else max(before, feedback, key=_order_of)
+        self._feedback[feedback.alert_id] = latest
         if len(self._feedback) > _MOST_FEEDBACK:
             del self._feedback[next(iter(self._feedback))]
 

@@ -13,7 +13,7 @@ from detectors.results import Alert
 
 #: Changes within so long are told together.
 _TOGETHER_S = 0.3
-_HEARTBEAT_S = 5.0
+_HEARTBEAT_S = 2.0
 #: A browser that takes nothing for so long is let go.
 _WRITE_TIMEOUT_S = 10.0
 _RETRY_MS = 2_000

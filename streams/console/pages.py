@@ -188,7 +188,10 @@ class Pages:
     @staticmethod
     def _plot(alert: Alert, points: Sequence[SignalPoint], span: Span, marks: Marks) -> dict[str, Any]:
         drawn = lanes(points, span, marks, lambda point: contributes(alert, point), _MOST_LANES)
-        return {"lanes": drawn, "ticks": axis(span.begin, span.end, _TICKS)}
+        # Leverage is judged over all partitions together, by the stage that makes alerts of signals.
+        pooled = any("leverage" in part.signal for part in alert.explanation)
+        unseen = " Leverage is no signal by itself: it stands in the explanation only." if pooled else ""
+        return {"lanes": drawn, "ticks": axis(span.begin, span.end, _TICKS), "unseen": unseen}
 
     def _story(self, asked: str) -> list[dict[str, Any]]:
         try:

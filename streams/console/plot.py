@@ -80,10 +80,11 @@ def lanes(
         Lanes at most, >= 1.
     """
     known_until = span.end if marks.now is None else marks.now
+    shown = [point for point in points if span.begin <= point.timestamp <= min(known_until, span.end)]
+    one_symbol = len({point.symbol for point in shown}) == 1
     by_name: dict[str, list[SignalPoint]] = {}
-    for point in points:
-        if span.begin <= point.timestamp <= min(known_until, span.end):
-            by_name.setdefault(lane_name(point), []).append(point)
+    for point in shown:
+        by_name.setdefault(lane_name(point, with_symbol=not one_symbol), []).append(point)
     found = []
     for name, those in by_name.items():
         least = min(those, key=lambda point: (point.p_value, point.timestamp))
@@ -96,10 +97,16 @@ def lanes(
     ]
 
 
-def lane_name(point: SignalPoint) -> str:
-    """Name the signal of a point."""
+def lane_name(point: SignalPoint, *, with_symbol: bool) -> str:
+    """Name the signal of a point.
+
+    Examples
+    --------
+    >>> lane_name(SignalPoint(0, "cancel_burst", "account", "a7", "BTC", 1e-9, None, ()), with_symbol=True)
+    'cancel burst, account a7 on BTC'
+    """
     what = point.detector.replace("_", " ")
-    where = f" on {point.symbol}" if point.symbol and point.symbol != point.entity else ""
+    where = f" on {point.symbol}" if with_symbol and point.symbol not in ("", point.entity) else ""
     return f"{what}, {point.scope} {point.entity}{where}"
 
 

@@ -8,6 +8,7 @@ from urllib.parse import quote
 import jinja2
 
 from detectors.results import Contribution
+from detectors.stress import MARKET
 from streams.console.plot import decades, share_bar
 from streams.story_text import number_text, order_text
 from streams.times import clock_text
@@ -36,6 +37,7 @@ def environment() -> jinja2.Environment:
         decades=decades,
         path=lambda text: quote(text, safe=""),
         exact=exact_text,
+        symbol=lambda symbol: "market" if symbol in ("", MARKET) else symbol,
         words=lambda text: str(text).replace("_", " "),
     )
     return made

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from detectors.results import Alert, Contribution, Signal
+from detectors.stress import MARKET
 
 _SECOND_US = 1_000_000
 
@@ -107,7 +108,7 @@ def around(alert: Alert, points: Iterable[SignalPoint]) -> list[SignalPoint]:
     accounts = set(alert.accounts)
 
     def bears(point: SignalPoint) -> bool:
-        here = not alert.symbol or point.symbol in ("", alert.symbol)
+        here = alert.symbol in ("", MARKET) or point.symbol in ("", MARKET, alert.symbol)
         return here or point.entity in accounts or not accounts.isdisjoint(point.accounts)
 
     return [point for point in points if bears(point)]
