@@ -1,7 +1,7 @@
 """Simple scorers on the same features, by the second: what Squall has to be better than.
 
-All score a second, then learn it. Higher is stranger. None is tuned; river's models are as river ships them, behind its own
-scalers (half-space trees need [0, 1]).
+All score a second, then learn it. Higher is stranger. None is tuned; river's models are as river ships them, behind its
+own scalers (half-space trees need [0, 1]).
 """
 
 import math

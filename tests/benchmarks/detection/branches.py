@@ -1,8 +1,8 @@
 """Clean and planted runs: one clean run that is forked where an incident begins.
 
 At each onset the process forks once an incident. The child sees the flow with the incident until shortly after its end,
-says what it saw, and dies; the parent goes on with the clean flow. So every incident meets exactly the state that the clean
-run has at that moment, no incident teaches another's run, and the pair differs in nothing but the incident.
+says what it saw, and dies; the parent goes on with the clean flow. So every incident meets exactly the state that the
+clean run has at that moment, no incident teaches another's run, and the pair differs in nothing but the incident.
 """
 
 import gc
@@ -45,9 +45,9 @@ class Plan(msgspec.Struct, frozen=True):
     warm_up_s
         Nothing is judged or planted before.
     every_s
-        Seconds between onsets.
-    intensities
-        Those other than 1 are planted at every second onset only.
+        Seconds between onsets; intensities other than 1 are planted at every second one only.
+    all_intensities
+        Whether others than 1 are planted at all.
     fold_s
         Begins of the flow's folds, in seconds; thresholds of one fold are set on the clean flow of the other.
     folds
@@ -56,7 +56,7 @@ class Plan(msgspec.Struct, frozen=True):
 
     warm_up_s: int
     every_s: int
-    intensities: tuple[float, ...]
+    all_intensities: bool
     fold_s: tuple[int, ...]
     folds: tuple[int, ...]
 
@@ -80,23 +80,23 @@ class Run(msgspec.Struct, frozen=True):
     timeline: list[tuple[float, float, float]]
 
 
-def planned(flow: Flow, plan: Plan, families: Sequence[Family], number: int, start_us: int) -> list[Label]:
+def planned(
+    flow: Flow, plan: Plan, families: Sequence[Family], number: int, start_us: int
+) -> Iterator[tuple[Family, Label]]:
     """The labels of the onset of this number."""
-    labels = []
     for place, family in enumerate(families):
         entities = COMPONENTS if family.features == "latency" else flow.symbols
         # Symbols by turns, so that each family meets each.
         entity = entities[(number + place) % len(entities)]
-        for intensity in plan.intensities:
-            if intensity == 1.0 or number % 2 == 0:
-                labels.append(family.label(entity, start_us, intensity, number))
-    return labels
+        for intensity in family.ladder:
+            if intensity == 1.0 or (plan.all_intensities and number % 2 == 0):
+                yield family, family.label(entity, start_us, intensity, number)
 
 
 def run(flow: Flow, plan: Plan, families: Sequence[Family] = FAMILIES, settings: CoreSettings | None = None) -> Run:
     """See a flow clean, and with each incident that is planned."""
-    observer = Observer(flow, settings or measured_settings())
     possible = [family for family in families if flow.topics.issuperset(family.needs)]
+    observer = Observer(flow, settings or measured_settings(), possible)
     feed = _Feed(flow.arrivals())
     branches: list[Branch] = []
     for number, onset_s in enumerate(range(plan.warm_up_s, flow.seconds - _WINDOW_S, plan.every_s)):
@@ -104,10 +104,10 @@ def run(flow: Flow, plan: Plan, families: Sequence[Family] = FAMILIES, settings:
         start_us = flow.start_us + onset_s * SECOND_US + 123_457 * (number % 7)
         observer.see(feed.take_until(start_us))
         window = feed.look_until(start_us + _WINDOW_S * SECOND_US)
-        # What is there already shall not be walked through by the children's collectors: each page that they touch is copied.
+        # A page that a child touches is copied: its collector shall not walk through what is there already.
         gc.freeze()
-        for label in planned(flow, plan, possible, number, start_us):
-            branches.append(_branch(observer, window, label, plan.fold_at(onset_s)))
+        for family, label in planned(flow, plan, possible, number, start_us):
+            branches.append(_branch(observer, window, family, label, plan.fold_at(onset_s)))
         gc.unfreeze()
     observer.see(feed.rest())
     observer.finish()
@@ -154,7 +154,7 @@ class _Feed:
         yield from self._arrivals
 
 
-def _branch(observer: Observer, window: Sequence[Arrival], label: Label, fold: int) -> Branch:
+def _branch(observer: Observer, window: Sequence[Arrival], family: Family, label: Label, fold: int) -> Branch:
     """Fork, let the child see the incident, and take what it says."""
     reading, writing = os.pipe()
     child = os.fork()
@@ -163,9 +163,9 @@ def _branch(observer: Observer, window: Sequence[Arrival], label: Label, fold: i
         try:
             os.close(reading)
             with os.fdopen(writing, "wb") as answer:
-                answer.write(msgspec.msgpack.encode(_seen(observer, window, label, fold)))
+                answer.write(msgspec.msgpack.encode(_seen(observer, window, family, label, fold)))
             status = 0
-        except BaseException:  # noqa: BLE001 - whatever it is, the child must not return into the parent's code
+        except BaseException:
             traceback.print_exc()
         finally:
             os._exit(status)
@@ -178,10 +178,9 @@ def _branch(observer: Observer, window: Sequence[Arrival], label: Label, fold: i
     return msgspec.msgpack.decode(said, type=Branch)
 
 
-def _seen(observer: Observer, window: Sequence[Arrival], label: Label, fold: int) -> Branch:
+def _seen(observer: Observer, window: Sequence[Arrival], family: Family, label: Label, fold: int) -> Branch:
     """Plant the incident, and see it; the observer is of no other use afterwards."""
     gc.disable()
-    family = next(one for one in FAMILIES if one.name == label.family)
     observer.keep_only(family, label.entity, label.seed + 1)
     signals, alerts, second = len(observer.signals), len(observer.alerts), observer.second
     begin = second - observer.first_second

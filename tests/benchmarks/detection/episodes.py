@@ -1,7 +1,8 @@
 """From scores by the second to alarms: the same post-processing for every scorer.
 
 A second whose score is above the threshold is an alarm; alarms of one entity at most 30 s apart are one episode. The
-threshold is set on clean flow of one fold so that there are as many episodes as the budget allows, and used on the other.
+threshold is set on clean flow of one fold so that there are as many episodes as the budget allows, and used on the
+other.
 """
 
 from bisect import bisect_left, insort
@@ -45,8 +46,9 @@ def episodes(scores: Scores, threshold: float) -> int:
 def threshold_at(entities: Sequence[Scores], allowed: float) -> Threshold:
     """The lowest threshold at and above which all entities together have at most `allowed` episodes.
 
-    Where less than one is allowed, the tail of the highest episodes (a generalized Pareto distribution, fitted in the same
-    way for every scorer) is continued to that rate; with fewer than five episodes, the highest score seen is taken.
+    Where less than one is allowed, the tail of the highest episodes (a generalized Pareto distribution, fitted in the
+    same way for every scorer) is continued to that rate; with fewer than five episodes, the highest score seen is
+    taken.
 
     Parameters
     ----------

@@ -50,6 +50,10 @@ FEATURES: dict[str, Watched] = {
 }  # fmt: skip
 
 
+#: Cancels are found at far less than what their recipes say.
+_GENTLE = (0.0625, 0.125, 0.25, 0.5, 1.0)
+
+
 class Family(msgspec.Struct, frozen=True):
     """One family of incidents.
 
@@ -73,6 +77,8 @@ class Family(msgspec.Struct, frozen=True):
         Its pattern is given by alerts only, never by signals: the swept score is the alert's p-value.
     is_market
         Whether it is stress of the market; if not, market patterns must keep silent.
+    ladder
+        Intensities at which it is planted; 1 is among them.
     warn_s
         For what builds up before a crisis: so many seconds before its end the crisis comes. 0: there is none.
     """
@@ -86,6 +92,7 @@ class Family(msgspec.Struct, frozen=True):
     recipe: str
     by_alerts: bool = False
     is_market: bool = True
+    ladder: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0)
     warn_s: float = 0.0
 
     def label(self, entity: str, start_us: int, intensity: float, seed: int) -> Label:
@@ -99,18 +106,21 @@ class Family(msgspec.Struct, frozen=True):
 
 FAMILIES: tuple[Family, ...] = (
     Family("cancel_burst", ("cancel_burst",), stuffing, "cancels", (3.0, 10.0), ("cancels",),
-           "one account cancels at 5 times the symbol's trailing p99 rate, orders live 1 to 50 ms"),
+           "one account cancels at 5 times the symbol's trailing p99 rate, orders live 1 to 50 ms",
+           ladder=_GENTLE),
     Family("cancel_ring", ("cancel_burst",), ring, "cancels", (8.0, 12.0), ("cancels",),
-           "5 accounts cancel in step, together at 2 times the trailing p99 rate"),
+           "5 accounts cancel in step, together at 2 times the trailing p99 rate",
+           ladder=_GENTLE),
     Family("cancel_storm", ("cancel_burst",), storm, "cancels", (1.0, 1.0), ("cancels",),
-           "the account with most resting orders cancels 90 % of them within a second"),
+           "the account with most resting orders cancels 90 % of them within a second",
+           ladder=_GENTLE),
     Family("thin_book", ("thin_book",), thin_book, "book", (10.0, 20.0), ("books",),
            "80 % of the depth leaves within 0.5 s, the spread is 3 times as wide"),
     Family("leverage_spike", ("leverage_spike",), leverage_ramp, "leverage", (60.0, 60.0), ("leverage",),
            "5 times the usual number of accounts (at least 20) raise leverage to 50 within a minute"),
     Family("correlated_stress", ("correlated_stress",), correlated, "all", (15.0, 15.0), ("cancels", "books"),
            "burst, ring, thin book and (where there is leverage) leverage at once, each at this intensity",
-           by_alerts=True),
+           by_alerts=True, ladder=_GENTLE),
     Family("mark_divergence", ("mark_divergence",), mark_gap, "references", (20.0, 20.0), ("tickers",),
            "the mark leaves the index by 10 times the trailing p99 of their gap"),
     Family("latency_shock", ("latency_shock",), slow_component, "latency", (10.0, 20.0), ("latency",),

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.benchmarks.detection.baselines import SCORERS, SQUALL
+from tests.benchmarks.detection.baselines import SCORERS
 from tests.benchmarks.detection.branches import Branch, Run
 from tests.benchmarks.detection.clean import BUDGETS, Clean
 from tests.benchmarks.detection.families import FAMILIES, Family
@@ -81,8 +81,10 @@ def _calibration(runs: Sequence[Run]) -> list[dict[str, Any]]:
 
 def _is_silent(clean: Clean, family: Family, branches: Sequence[tuple[int, Branch]]) -> bool:
     """Whether nothing ever names the family's pattern, planted or not: there is no detector yet."""
-    said = {one.pattern for run in clean.runs for one in (*run.signals, *run.alerts)}
-    said |= {one.pattern for _, branch in branches for one in (*branch.signals, *branch.alerts)}
+    said = {signal.pattern for run in clean.runs for signal in run.signals}
+    said |= {alert.pattern for run in clean.runs for alert in run.alerts}
+    said |= {signal.pattern for _, branch in branches for signal in branch.signals}
+    said |= {alert.pattern for _, branch in branches for alert in branch.alerts}
     return said.isdisjoint(family.patterns)
 
 
@@ -97,9 +99,7 @@ def of_family(clean: Clean, family: Family, branches: Sequence[tuple[int, Branch
     }
 
 
-def _of_scorer(
-    scorer: str, clean: Clean, family: Family, branches: Sequence[tuple[int, Branch]]
-) -> dict[str, Any]:
+def _of_scorer(scorer: str, clean: Clean, family: Family, branches: Sequence[tuple[int, Branch]]) -> dict[str, Any]:
     found: dict[str, Any] = {"recall": {}, "clean_alarms_a_day": {}, "extrapolated": {}}
     days = sum(clean.days(scorer, family, fold) for fold in (0, 1))
     planted = sum(branch.label.intensity == _TYPICAL for _, branch in branches)
@@ -122,7 +122,7 @@ def _of_scorer(
 
 
 def _vus(scorer: str, clean: Clean, family: Family, branches: Sequence[tuple[int, Branch]]) -> float:
-    """VUS-PR over the judged flow of all runs, the seconds of each incident of intensity 1 put in the place of clean ones."""
+    """VUS-PR over all judged flow, the seconds of each incident of intensity 1 put in the place of clean ones."""
     parts, ranges, before = [], [], 0
     for number, run in enumerate(clean.runs):
         for entity, series in clean.whole(scorer, family, number).items():

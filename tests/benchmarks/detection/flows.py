@@ -63,7 +63,7 @@ class Flow(msgspec.Struct, frozen=True):
 
 
 def simulated_flow(seed: int, seconds: int) -> Flow:
-    """An exchange of four symbols and a thousand accounts, with two books a second and the latencies of two components."""
+    """An exchange of four symbols and a thousand accounts, two books a second, the latencies of two components."""
     topics = frozenset(("trades", "cancels", "books", "leverage", "tickers", "liquidations", "latency"))
     return Flow("simulated", _SYMBOLS, topics, ExchangeSettings().start_us, seconds, seed)
 

@@ -61,9 +61,7 @@ def outcomes(
 ) -> list[Outcome]:
     """One for each incident of a family, given with the number of its run."""
     return [
-        outcome(
-            scorer, family, branch, clean.around(scorer, family, number, branch), thresholds[branch.fold].value
-        )
+        outcome(scorer, family, branch, clean.around(scorer, family, number, branch), thresholds[branch.fold].value)
         for number, branch in branches
     ]
 
@@ -75,7 +73,7 @@ def recall(found: Sequence[Outcome], intensity: float) -> float:
 
 
 def half_recall_intensity(recalls: Sequence[tuple[float, float]]) -> float | None:
-    """The intensity at which half is found, between measured ones on a logarithmic scale; None: not even at the highest.
+    """The intensity at which half is found, between measured ones on a logarithmic scale; None: beyond the highest.
 
     The first crossing from which on recall stays at a half or above; at the lowest intensity, or below, that one.
 

@@ -46,8 +46,11 @@ class Raised(msgspec.Struct, frozen=True, array_like=True):
 
 
 def measured_settings() -> CoreSettings:
-    """The defaults, but every p-value is published: what is more frequent than the default's 2,000 a day is needed for
-    calibration and changes no alert (`tests/quality` checks that)."""
+    """The defaults, but every p-value is published.
+
+    What is more frequent than the default's 2,000 a day is needed for calibration; it changes no alert (`tests/quality`
+    checks that).
+    """
     return CoreSettings(calibration=Calibration(publish_per_day=1e9))
 
 
@@ -60,9 +63,11 @@ class Observer:
         What will come.
     settings
         Of the core.
+    families
+        Whose features baselines score.
     """
 
-    def __init__(self, flow: Flow, settings: CoreSettings) -> None:
+    def __init__(self, flow: Flow, settings: CoreSettings, families: Iterable[Family]) -> None:
         self.flow = flow
         self.second = flow.start_us // SECOND_US
         self.first_second = self.second
@@ -70,15 +75,16 @@ class Observer:
         self.signals: list[Said] = []
         self.alerts: list[Raised] = []
         #: Scorer and stream -> its score of each second from `first_second` on.
-        self.scores: dict[tuple[str, Stream], "array[float]"] = {}
+        self.scores: dict[tuple[str, Stream], array[float]] = {}
         #: Mid price, least depth within 25 bp, and cancels, every ten seconds of the first symbol: for pictures.
         self.timeline: list[tuple[float, float, float]] = []
-        self._pipeline = Pipeline(settings, 1, lambda key: 0)
+        self._pipeline = Pipeline(settings, 1, lambda _: 0)
         self._offsets: Counter[str] = Counter()
         self._symbols = {symbol: SymbolMeter() for symbol in flow.symbols}
         self._components = {name: ComponentMeter() for name in COMPONENTS if "latency" in flow.topics}
         self._models: dict[tuple[str, Stream], Baseline] = {}
-        for features, watched in FEATURES.items():
+        for features in sorted({family.features for family in families}):
+            watched = FEATURES[features]
             entities: Iterable[str] = self._components if features == "latency" else self._symbols
             for number, entity in enumerate(entities):
                 for scorer, make in BASELINES.items():

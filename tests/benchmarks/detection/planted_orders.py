@@ -1,7 +1,7 @@
 """Incidents of orders and accounts: stuffing, rings, storms, layering, bursts of trades, leverage, liquidations.
 
-Recipes are those of the project's research on detection, scaled to the flow's own trailing statistics. Books do not show
-orders that live for milliseconds; they do show those of layering.
+Recipes are those of the project's research on detection, scaled to the flow's own trailing statistics. Books do not
+show orders that live for milliseconds; they do show those of layering.
 """
 
 from collections.abc import Sequence
@@ -9,13 +9,13 @@ from random import Random
 
 import msgspec
 
-from detectors.events import BookSnapshot, Cancel, LeverageChange, Level, Liquidation, Side, Trade
+from detectors.events import BookSnapshot, Cancel, Level, LeverageChange, Liquidation, Side, Trade
 from tests.benchmarks.detection.flows import SECOND_US, Arrival
 from tests.benchmarks.detection.planting import Label, in_order, moments, on_entity, whole
 from tests.benchmarks.detection.surroundings import Surroundings
 
-#: A stuffing of intensity 1 is so many times the trailing 99th percentile of the symbol's cancels a second (recipe: 2 to
-#: 50 times), a ring's together so many times.
+#: A stuffing of intensity 1 is so many times the trailing 99th percentile of the symbol's cancels a second (recipe: 2
+#: to 50 times), a ring's together so many times.
 _STUFFING, _RING, _RING_SIZE = 5.0, 2.0, 5
 _PULSE_US, _HELD_US, _JITTER_US = (400_000, 600_000), 250_000, 10_000
 _STORM_SHARE = 0.9
@@ -90,16 +90,14 @@ def storm(window: Sequence[Arrival], surroundings: Surroundings, label: Label) -
     count = max(round(_STORM_SHARE * label.intensity * max(surroundings.stayer_orders, 5.0)), 1)
     span_us = min(label.end_us - label.start_us, SECOND_US)
     times = sorted(label.start_us + rng.randrange(span_us) for _ in range(count))
-    planted = [
-        _cancel(surroundings, rng, at, account, rng.randint(1, 60) * SECOND_US, n) for n, at in enumerate(times)
-    ]
+    planted = [_cancel(surroundings, rng, at, account, rng.randint(1, 60) * SECOND_US, n) for n, at in enumerate(times)]
     return in_order([*kept, *planted])
 
 
 def layering(window: Sequence[Arrival], surroundings: Surroundings, label: Label) -> list[Arrival]:
-    """Three to six large levels within 10 bp on one side, a small fill on the other, all taken back within 0.2 s; again.
+    """Three to six large levels within 10 bp on one side, a small fill on the other, all taken back at once; again.
 
-    Each is 10 times the median level at intensity 1 and stands for 3 to 8 s. The mid does not react.
+    Each is 10 times the median level at intensity 1, stands for 3 to 8 s and goes within 0.2 s. The mid does not react.
     """
     rng = label.chance("layering")
     account, victim = surroundings.middling(rng, 2)
@@ -179,7 +177,7 @@ def ignition(window: Sequence[Arrival], surroundings: Surroundings, label: Label
 
 
 def leverage_ramp(window: Sequence[Arrival], surroundings: Surroundings, label: Label) -> list[Arrival]:
-    """Accounts raise their leverage to 50, each once: at intensity 1 five times as many as usually raise it, at least 20."""
+    """Accounts raise their leverage to 50, each once: at intensity 1 five times as many as usually do, at least 20."""
     rng = label.chance("leverage")
     usual = surroundings.raises_per_s * label.seconds
     count = max(round(max(_RAISERS_LEAST, _RAISERS_TIMES * usual) * label.intensity), 1)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from detectors.events import BookSnapshot, DerivativeTicker, Event, Latency, LeverageChange, Level, Liquidation, Trade
+from detectors.events import BookSnapshot, DerivativeTicker, Event, Latency, Level, LeverageChange, Liquidation, Trade
 from tests.benchmarks.detection.flows import SECOND_US, Arrival
 from tests.benchmarks.detection.planted_orders import leverage_ramp, liquidations, ring, stuffing
 from tests.benchmarks.detection.planting import Label, in_order, on_entity, ramp

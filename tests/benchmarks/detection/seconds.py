@@ -10,8 +10,8 @@ from detectors.events import (
     DerivativeTicker,
     Event,
     Latency,
-    LeverageChange,
     Level,
+    LeverageChange,
     Liquidation,
     Trade,
 )
@@ -110,9 +110,7 @@ class SymbolMeter:
         self._rows.append([self._now[name] for name in _COUNTED])
         self._accounts.append(self._by_account)
         row: Row = {}
-        for name, in_1s, in_10s, in_60s in zip(
-            _COUNTED, self._rows[-1], self._sums(10), self._sums(60), strict=True
-        ):
+        for name, in_1s, in_10s, in_60s in zip(_COUNTED, self._rows[-1], self._sums(10), self._sums(60), strict=True):
             row[f"{name}_1s"], row[f"{name}_10s"], row[f"{name}_60s"] = in_1s, in_10s, in_60s
         row["one_sided_10s"] = abs(row.pop("signed_10s"))
         row["rush"] = float(max(self._at_once.values(), default=0))

@@ -15,8 +15,8 @@ from tests.benchmarks.detection.observer import Raised
 from tests.benchmarks.detection.surroundings import quantile
 
 _ANYWHERE = "*"
-#: Ranked queues that are drawn, and how many of their first alerts are judged.
-_QUEUES, _FIRST = 200, 10
+#: Ranked queues that are drawn, how many of their first alerts are judged, and incidents of each family in them.
+_QUEUES, _FIRST, _OF_EACH = 200, 10, 2
 _DAY_S = 86_400.0
 #: A warning is right if the crisis comes within so many seconds.
 HORIZON_S = 120
@@ -47,6 +47,7 @@ def _first_s(branch: Branch, alerts: Sequence[Raised]) -> float | None:
 def as_shipped(clean: Clean, family: Family, branches: Sequence[tuple[int, Branch]]) -> dict[str, Any]:
     """Recall by alerts at intensity 1: of the family's own pattern, of severity warning and above, of any pattern."""
     named, warned, any_pattern, others = [], [], [], Counter[str]()
+    misnamed = 0
     at_one = [(number, branch) for number, branch in branches if branch.label.intensity == 1.0]
     for number, branch in at_one:
         alerts = new_alerts(clean.runs[number], branch)
@@ -54,7 +55,9 @@ def as_shipped(clean: Clean, family: Family, branches: Sequence[tuple[int, Branc
         named.append(_first_s(branch, own))
         warned.append(_first_s(branch, [alert for alert in own if alert.severity != "info"]))
         any_pattern.append(_first_s(branch, alerts))
-        others.update({alert.pattern for alert in alerts if alert.pattern not in family.patterns})
+        strange = {alert.pattern for alert in alerts if alert.pattern not in family.patterns}
+        others.update(strange)
+        misnamed += bool(strange)
     times = [after_s for after_s in named if after_s is not None]
     hits = len(times)
     return {
@@ -63,6 +66,7 @@ def as_shipped(clean: Clean, family: Family, branches: Sequence[tuple[int, Branc
         "recall_interval": wilson(hits, len(at_one)),
         "recall_warning": sum(after_s is not None for after_s in warned) / len(at_one) if at_one else None,
         "recall_any_pattern": sum(after_s is not None for after_s in any_pattern) / len(at_one) if at_one else None,
+        "share_with_other_patterns": misnamed / len(at_one) if at_one else None,
         "median_s": quantile(times, 0.5) if times else None,
         "p90_s": quantile(times, 0.9) if times else None,
         "other_patterns": dict(sorted(others.items())),
@@ -106,9 +110,9 @@ def false_alarms(clean: Clean) -> dict[str, Any]:
 def ranked_queue(clean: Clean, branches: Sequence[tuple[int, Branch]]) -> dict[str, Any]:
     """How true the head of the ranked queue is.
 
-    A queue holds every alert of the judged clean flow, and the best-ranked new alert of one incident of intensity 1 of each
-    family, drawn anew for each of 200 queues. True are those of market incidents; those of faults of the feed are false.
-    Ranked by the last published score.
+    A queue holds every alert of the judged clean flow, and the best-ranked new alert of each of two incidents of
+    intensity 1 of every family, drawn anew for each of 200 queues. True are those of market incidents; those of faults
+    of the feed are false. Ranked by the last published score.
     """
     false = [(alert.score, False) for alert in clean_alerts(clean)]
     worst: dict[str, list[tuple[float, bool] | None]] = defaultdict(list)
@@ -121,10 +125,10 @@ def ranked_queue(clean: Clean, branches: Sequence[tuple[int, Branch]]) -> dict[s
     rng = Random("ranked queue")
     at_ten, average = [], []
     for _ in range(_QUEUES):
-        drawn = [rng.choice(found) for _, found in sorted(worst.items())]
+        drawn = [one for _, found in sorted(worst.items()) for one in rng.sample(found, min(_OF_EACH, len(found)))]
         queue = sorted([*false, *(one for one in drawn if one is not None)], reverse=True)
         true = [is_true for _, is_true in queue]
-        existing = sum(is_market[name] for name in worst)
+        existing = sum(min(_OF_EACH, len(found)) for name, found in worst.items() if is_market[name])
         if true:
             at_ten.append(precision_at(true, _FIRST))
             average.append(average_precision(true, existing))
@@ -132,16 +136,16 @@ def ranked_queue(clean: Clean, branches: Sequence[tuple[int, Branch]]) -> dict[s
         "precision_at_10": statistics.fmean(at_ten) if at_ten else None,
         "average_precision": statistics.fmean(average) if average else None,
         "false_in_queue": len(false),
-        "incidents_in_queue": len(worst),
+        "incidents_in_queue": sum(min(_OF_EACH, len(found)) for found in worst.values()),
     }
 
 
 def cascades(clean: Clean, family: Family, branches: Sequence[tuple[int, Branch]]) -> dict[str, Any]:
     """Warnings of cascades at intensity 1, by the family's own pattern and by any.
 
-    The onset is the first forced order (`crisis_us`). `coverage`: share of cascades with a new alert before it. `lead_s`:
-    from that alert to the onset. `precision`: of all new alerts of that kind, together with those of clean flow, the share
-    that an onset followed within 120 s.
+    The onset is the first forced order (`crisis_us`). `coverage`: share of cascades with a new alert before it.
+    `lead_s`: from that alert to the onset. `precision`: of all new alerts of that kind, together with those of clean
+    flow, the share that an onset followed within 120 s.
     """
     found: dict[str, Any] = {"horizon_s": HORIZON_S}
     for kind in ("own pattern", "any pattern"):

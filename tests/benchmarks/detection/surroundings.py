@@ -3,6 +3,7 @@
 import statistics
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable
+from itertools import pairwise
 from random import Random
 
 import msgspec
@@ -26,8 +27,8 @@ class Holder(msgspec.Struct, frozen=True):
 class Surroundings(msgspec.Struct, frozen=True):
     """What was usual on one symbol until now.
 
-    Rates are per second; `*_p99` is the 99th percentile over the trailing hour's seconds, at least 1. `accounts` are those
-    that cancel, the busiest first. `stayer` is the account with most orders resting (by Little's law: its rate of
+    Rates are per second; `*_p99` is the 99th percentile over the trailing hour's seconds, at least 1. `accounts` are
+    those that cancel, the busiest first. `stayer` is the account with most orders resting (by Little's law: its rate of
     cancels times the mean age at which they come), `stayer_orders` how many.
     """
 
@@ -99,7 +100,7 @@ class Memory:
         self.mid = 0.5 * (book.bids[0][0] + book.asks[0][0])
         levels = book.bids + book.asks
         self._amounts["level"].append(statistics.median(amount for _, amount in levels))
-        gaps = [abs(one[0] - other[0]) for one, other in zip(levels, levels[1:], strict=False)]
+        gaps = [abs(one[0] - other[0]) for one, other in pairwise(levels)]
         self._amounts["tick"].append(min(gap for gap in gaps if gap > 0.0) if any(gaps) else self.mid * 1e-4)
 
     def describe(self) -> Surroundings:

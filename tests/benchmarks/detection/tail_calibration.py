@@ -3,6 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Sequence
+from itertools import pairwise
 
 import msgspec
 
@@ -42,8 +43,8 @@ def stream_of(signal: Said) -> str:
 def scores_made(signals: Sequence[Said], begin_s: float, from_s: float, until_s: float) -> float:
     """How many scores one stream made between two times, as its own signals tell.
 
-    A signal says `per_day = p_value * seen / age * 86,400`, so that `seen / age` is known wherever there is one; the stream
-    is taken to begin with the flow.
+    A signal says `per_day = p_value * seen / age * 86,400`, so that `seen / age` is known wherever there is one; the
+    stream is taken to begin with the flow.
 
     Examples
     --------
@@ -60,7 +61,7 @@ def scores_made(signals: Sequence[Said], begin_s: float, from_s: float, until_s:
 
 
 def calibrations(runs: Sequence[tuple[Sequence[Said], float, float, float]]) -> list[Calibration]:
-    """Observed against nominal over runs, each given as signals, begin, and from when until when it is judged (seconds)."""
+    """Observed against nominal over runs: signals, begin, and from when until when they are judged (seconds)."""
     scores: dict[tuple[str, str], float] = defaultdict(float)
     observed: dict[tuple[str, str, float], int] = defaultdict(int)
     clusters: dict[tuple[str, str, float], int] = defaultdict(int)
@@ -77,11 +78,17 @@ def calibrations(runs: Sequence[tuple[Sequence[Said], float, float, float]]) -> 
                     if one.p_value <= nominal and from_s <= (at_s := one.at_us / SECOND_US) <= until_s
                 ]
                 observed[detector, scope, nominal] += len(rare)
-                apart = sum(later - earlier > _CLUSTER_S for earlier, later in zip(rare, rare[1:], strict=False))
+                apart = sum(later - earlier > _CLUSTER_S for earlier, later in pairwise(rare))
                 clusters[detector, scope, nominal] += apart + bool(rare)
     return [
-        Calibration(detector, scope, round(made), nominal, observed[key], clusters[key])
+        Calibration(
+            detector,
+            scope,
+            round(made),
+            nominal,
+            observed[detector, scope, nominal],
+            clusters[detector, scope, nominal],
+        )
         for (detector, scope), made in sorted(scores.items())
         for nominal in NOMINAL
-        if (key := (detector, scope, nominal))
     ]

@@ -1,4 +1,4 @@
-"""VUS-PR: the area under precision and recall of raw scores, averaged over how exactly an incident's edges are taken."""
+"""VUS-PR: the area under precision and recall of raw scores, averaged over how exactly edges are taken."""
 
 from collections.abc import Sequence
 
@@ -31,9 +31,9 @@ def soft_labels(length: int, ranges: Sequence[Range], buffer: int) -> NDArray[np
 def range_average_precision(scores: NDArray[np.float64], ranges: Sequence[Range], buffer: int) -> float:
     """Average precision over soft labels, every distinct score being a threshold.
 
-    At a threshold, `precision = sum of labels above it / number above it`, and `recall = min(sum of labels above it / P, 1)
-    * share of incidents (with their buffers) that have a score above it`, where P is the mean of the sums of hard and soft
-    labels. The area is the sum of precision times each step of recall.
+    At a threshold, `precision = sum of labels above it / number above it`, and `recall = min(sum of labels above it /
+    P, 1) * share of incidents (with their buffers) that have a score above it`, where P is the mean of the sums of hard
+    and soft labels. The area is the sum of precision times each step of recall.
     """
     labels = soft_labels(len(scores), ranges, buffer)
     positives = 0.5 * (sum(last - first + 1 for first, last in ranges) + float(labels.sum()))
