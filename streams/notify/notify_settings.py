@@ -7,7 +7,7 @@ from detectors.errors import ConfigError
 from streams.notify.sink_settings import SinkSettings, check_url
 
 #: Lower case, and without what parts groups in the environment: a secret comes as SQUALL_NOTIFY__SINKS__NAME__SECRET.
-_NAME = re.compile(r"[a-z0-9]+(?:[_-][a-z0-9]+)*")
+_NAME = re.compile(r"[a-z0-9]+(?:_[a-z0-9]+)*")
 _LONGEST_NAME = 40
 
 
@@ -32,7 +32,7 @@ class NotifySettings:
     stop_timeout_s
         How long a request in hand may take to end after the process was asked to stop, in seconds, > 0.
     sinks
-        The receivers, by name (lower case letters and digits, with single `-` or `_` between).
+        The receivers, by name (lower case letters and digits, with single `_` between).
     """
 
     state_dir: str = "notify-state"
@@ -61,6 +61,6 @@ class NotifySettings:
         for name in self.sinks:
             if not _NAME.fullmatch(name) or len(name) > _LONGEST_NAME:
                 raise ConfigError(
-                    f"notify.sinks: expected names of lower case letters and digits, with single - or _ between, of at "
+                    f"notify.sinks: expected names of lower case letters and digits, with single _ between, of at "
                     f"most {_LONGEST_NAME} characters, found {name!r}"
                 )

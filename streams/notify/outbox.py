@@ -34,9 +34,10 @@ _HEARD = "(t.word IN ('resolved', 'acknowledged') OR a.pattern NOT IN (SELECT va
 _GROUP = f"""
 SELECT t.grp, t.word FROM told t JOIN alerts a USING (alert_id) LEFT JOIN groups g USING (sink, grp)
 WHERE t.sink = :sink AND t.due_us <= :now_us AND NOT t.sealed AND {_HEARD}
-    AND (t.urgent OR g.sent_us IS NULL OR g.sent_us + :interval_us <= :now_us)
+    AND (t.urgent OR t.word IN ('resolved', 'acknowledged') OR g.sent_us IS NULL
+        OR g.sent_us + :interval_us <= :now_us)
     AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.sink = t.sink AND m.grp = t.grp)
-ORDER BY t.urgent DESC, t.due_us, t.alert_id LIMIT 1
+ORDER BY t.urgent DESC, t.due_us, t.word = 'resolved' DESC, t.alert_id LIMIT 1
 """  # noqa: S608 - the parts are constants
 # Who has news to wait with does not wait any longer when its group speaks.
 _MEMBERS = f"""
@@ -209,7 +210,8 @@ class Outbox:
 
     def _end(self, sealed: Sealed, now_us: int) -> None:
         self._db.execute("DELETE FROM messages WHERE sink = ? AND grp = ?", (self._name, sealed.grp))
-        self._db.execute("INSERT OR REPLACE INTO groups VALUES (?, ?, ?)", (self._name, sealed.grp, now_us))
+        if sealed.message.word in FIRING or sealed.message.word == "storm":
+            self._db.execute("INSERT OR REPLACE INTO groups VALUES (?, ?, ?)", (self._name, sealed.grp, now_us))
 
     def _note_delivered(self, item: Item, word: Word, now_us: int) -> None:
         if word in FIRING:

@@ -70,29 +70,31 @@ def next_word(now: Now, told: Told, sink: SinkSettings) -> Plan | None:
     groups_itself = sink.kind == "alertmanager"
     wait_us = 0 if groups_itself else _us(sink.group_wait_s)
     again_us = 0 if groups_itself or now.acknowledged else _us(sink.repeat_s)
+    # There, what is over must be said before what is open next on the same labels, however bad that is.
+    urgent = now.severity >= CRITICAL and not groups_itself
     match told.state:
         case "none":
-            return Plan("opened", told.routed_us + wait_us, now.severity >= CRITICAL)
+            return Plan("opened", told.routed_us + wait_us, urgent)
         case "firing" if now.resolved:
             return Plan("resolved", now.seen_us + wait_us, False) if sink.send_resolved else None
         case "firing":
-            return _while_firing(now, told, sink, wait_us, again_us)
+            return _while_firing(now, told, sink, Plan("updated", now.seen_us + wait_us, urgent), again_us)
         case "dead" | "storm" if not now.resolved:
             if now.severity > told.severity:
-                return Plan("opened", now.seen_us + wait_us, now.severity >= CRITICAL)
+                return Plan("opened", now.seen_us + wait_us, urgent)
             if told.state == "dead" and again_us:
                 return Plan("opened", told.told_us + again_us, False)
     return None
 
 
-def _while_firing(now: Now, told: Told, sink: SinkSettings, wait_us: int, again_us: int) -> Plan | None:
+def _while_firing(now: Now, told: Told, sink: SinkSettings, at_once: Plan, again_us: int) -> Plan | None:
     if now.severity > told.severity:
-        return Plan("updated", now.seen_us + wait_us, now.severity >= CRITICAL)
+        return at_once
     if now.acknowledged and not told.acknowledged and sink.kind == "pagerduty":
         return Plan("acknowledged", told.told_us, True)
     plans = []
     if now.revision > told.revision and not now.acknowledged and sink.kind != "alertmanager":
-        plans.append(Plan("updated", max(now.seen_us + wait_us, told.told_us + _us(sink.update_s)), False))
+        plans.append(Plan("updated", max(at_once.due_us, told.told_us + _us(sink.update_s)), False))
     if again_us:
         plans.append(Plan("repeated", told.told_us + again_us, False))
     return min(plans, key=lambda plan: plan.due_us, default=None)

@@ -44,7 +44,7 @@ class SinkSettings:
         How long a group waits for more before it speaks, in seconds, >= 0. Alertmanager groups by itself: there it,
         `group_interval_s`, `update_s` and `repeat_s` have no effect.
     group_interval_s
-        Least seconds between two messages of a group, >= 0; critical alerts do not wait for it.
+        Least seconds between two messages that something is open in a group, >= 0; critical alerts do not wait for it.
     update_s
         Least seconds between two messages on one alert while its severity stays, >= 0.
     repeat_s

@@ -105,7 +105,7 @@ async def test_an_alert_is_open_there_as_long_as_here_and_resolved_once(tmp_path
             assert await severities() == []
 
         async def both_resolved() -> bool:
-            return sum(got.body["status"] == "resolved" for got in receiver.got) >= 2
+            return len([got for got in receiver.got if got.body["status"] == "resolved"]) >= 2
 
         await until(both_resolved, 20.0)
         said = [(got.body["status"], got.body["commonLabels"]["severity"]) for got in receiver.got]

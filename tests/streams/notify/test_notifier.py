@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from detectors.decisions import Override
 from streams.broker import Broker
 from streams.notify.sink_task import now_us
-from streams.topics import ensure_topics
+from streams.orders import encode_order
+from streams.topics import OVERRIDES, ensure_topics
 from tests.streams.notify.bench import AT_ONCE, SECRET, Notifier, alert, receiving, send_alerts
 from tests.streams.worker_bench import free_port, producing, until, watching_commits
 
@@ -25,9 +27,13 @@ async def test_what_is_open_at_the_first_start_and_what_comes_is_delivered_and_h
         now = now_us()
         old = [alert("old", symbol="OLD", timestamp=now), alert("old", 2, "resolved", symbol="OLD", timestamp=now)]
         ancient = alert("ancient", symbol="ANCIENT", timestamp=now - 3 * 86_400_000_000)
+        silence = Override("1", "pattern:thin_book", "silence", "ann", "a test", now, now + 3_600_000_000)
+        await producer.send(OVERRIDES, encode_order(silence)[1], key=encode_order(silence)[0])
         await send_alerts(producer, *old, ancient, alert("still", symbol="STILL", timestamp=now))
         with Notifier(url, tmp_path / "state", {"hook": QUICK | {"url": receiver.url}}) as notifier:
             await notifier.ready()
+            silent = [alert("thin", pattern="thin_book"), alert("thin", 2, "resolved", pattern="thin_book")]
+            await send_alerts(producer, *silent)
             await send_alerts(producer, alert("new", symbol="NEW"), alert("new", 2, "resolved", symbol="NEW"))
 
             async def all_told() -> bool:
@@ -39,11 +45,12 @@ async def test_what_is_open_at_the_first_start_and_what_comes_is_delivered_and_h
             async with watching_commits(url, "squall-notify") as committed:
 
                 async def all_committed() -> bool:
-                    return sum((await committed(["alerts"], 1)).values()) == 6
+                    return sum((await committed(["alerts"], 1)).values()) == 8
 
                 await until(all_committed, 10.0)
             status, body = await notifier.probe("/metrics")
             assert (status, 'squall_notify_sent_total{outcome="delivered",sink="hook"} 3.0' in body) == (200, True)
+            assert 'squall_notify_dropped_total{reason="silenced",sink="hook"} 1.0' in body
             assert await notifier.probe("/livez") == (200, '{"status": "ok"}')
             status, said = await notifier.stopped()
         assert (status, SECRET in said) == (0, False), said
