@@ -1,6 +1,6 @@
 """The correlation stage: everything together, and the alerts that come of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,7 @@ from detectors.entities import Entities
 from detectors.events import Event
 from detectors.ledger import InputLedger, merge_evidence
 from detectors.leverage_pool import LeveragePool
+from detectors.measures import Measure
 from detectors.results import Alert, BookProfile, Evidence, LeverageMove, Severity, Signal, SignalFrame
 from detectors.revival import revived
 from detectors.seeds import seed_of
@@ -137,6 +138,14 @@ class CorrelationStage(Stage[CorrelationTick]):
     def ledgers(self) -> Mapping[str, InputLedger]:
         """What was read of frames."""
         return {SIGNALS: self._frames}
+
+    def measures(self) -> Iterator[Measure]:
+        """Give what can be shown of calibrations and open alerts too."""
+        yield from super().measures()
+        yield self._leverage.measure()
+        for one in self._correlators():
+            yield one.measure()
+        yield from self._book.measures()
 
     def kept(self) -> dict[str, Entities[Any]]:
         """Symbols, and what was lately seen of symbols, cohorts and the market."""

@@ -1,7 +1,7 @@
 """All detectors of one symbol, and how their scores become signals."""
 
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from detectors.base import Detector, Features, State
@@ -11,6 +11,7 @@ from detectors.features.book import book_features
 from detectors.features.market import CANCELS, FILLS, NOTIONAL_CENTS, PRESSURE, AccountCounts, SymbolTick
 from detectors.ledger import EvidenceWindow
 from detectors.lockstep import Lockstep
+from detectors.measures import Measure, calibration_measure
 from detectors.results import Pattern, Scope, Signal
 from detectors.revival import revived_pair
 from detectors.scorer import Scorer, Verdict, signal_of
@@ -75,6 +76,26 @@ class SymbolWatch:
         self._ten = SlidingCounts(10_000_000 // self._tick_us, 4)
         self._accounts: deque[tuple[int, AccountCounts]] = deque()
         self._second: dict[str, int] = {}
+        #: For show: what was counted, the newest book, and the open interest last told.
+        self._cancels = self._trades = 0
+        self._book: Features | None = None
+        self.open_interest: float | None = None
+
+    def measures(self) -> Iterator[Measure]:
+        """Give what can be shown of the symbol."""
+        symbol = self.symbol
+        yield Measure("cancels", (symbol,), self._cancels)
+        yield Measure("trades", (symbol,), self._trades)
+        if self._book is not None:
+            yield Measure("spread_bp", (symbol,), self._book["spread_bp"])
+            yield Measure("imbalance", (symbol,), self._book["imbalance"])
+            for side in ("bid", "ask"):
+                yield Measure("depth_10bp", (symbol, side), self._book[f"{side}_depth_10bp"])
+        if self.open_interest is not None:
+            yield Measure("open_interest", (symbol,), self.open_interest)
+        yield calibration_measure("cancel_burst", self._burst_scorer)
+        yield calibration_measure("thin_book", self._thin_scorer)
+        yield calibration_measure("lockstep", self._lockstep_scorer)
 
     def close_tick(self, tick: int, state: SymbolTick, evidence: EvidenceWindow) -> list[Signal]:
         """Score what one tick brought."""
@@ -86,7 +107,7 @@ class SymbolWatch:
         if state.accounts or state.trades:
             signals += self._judge_cancels(tick, time_s, state, evidence)
         if state.book is not None:
-            x = book_features(state.book, self._order_notional)
+            x = self._book = book_features(state.book, self._order_notional)
             x["time_s"] = time_s
             verdict = self._thin_scorer.step(self._thin_book, x, time_s)
             if verdict is not None:
@@ -126,6 +147,8 @@ class SymbolWatch:
 
     def _judge_cancels(self, tick: int, time_s: float, state: SymbolTick, evidence: EvidenceWindow) -> list[Signal]:
         total = self._count(tick, state.accounts, state.trades)
+        self._cancels += total[CANCELS]
+        self._trades += state.trades
         self._mark(state.accounts)
         ten = self._ten.get(self.symbol)
         x = cancel_features(total, self._one.get(self.symbol), ten, time_s)

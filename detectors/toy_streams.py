@@ -114,6 +114,18 @@ def cascade_risk(chance: random.Random) -> Iterator[tuple[Features, Label]]:
         index += 1
 
 
+def series(chance: random.Random) -> Iterator[tuple[Features, Label]]:
+    """Minutes of a noisy sine; a value far off it is planted."""
+    index, since = 0, 100
+    while True:
+        planted = _is_planted(index)
+        since = 0 if planted else since + 1
+        value = math.sin(2 * math.pi * index / 40) + chance.gauss(0.0, 0.1) + (4.0 if planted else 0.0)
+        label: Label = "planted" if planted else "episode" if since < 100 else "normal"
+        yield {"value": value, "timestamp": 60.0 * index}, label
+        index += 1
+
+
 #: By the name of the detector; a detector without one is not finished.
 TOY_STREAMS: dict[str, ToyStream] = {
     "cancel_burst": cancel_burst,
@@ -122,4 +134,5 @@ TOY_STREAMS: dict[str, ToyStream] = {
     "leverage_jump": leverage_jump,
     "lockstep": lockstep,
     "cascade_risk": cascade_risk,
+    "series": series,
 }
