@@ -65,12 +65,12 @@ class BookProfiles:
         period = tick // self._period_ticks
         known = self._symbols.get(symbol)
         is_due = state.book is not None and (known is None or known.period != period)
-        if not is_due and state.liquidated == state.forced_trades == (0, 0):
+        if not is_due and state.liquidated_sides == state.flagged_sides == (0, 0):
             return None
         since = self._symbols.touch(symbol) or self._symbols.add(symbol, _Since())
         since.turn = tick
-        since.liquidated = _sum(since.liquidated, state.liquidated)
-        since.forced = _sum(since.forced, state.forced_trades)
+        since.liquidated = _sum(since.liquidated, state.liquidated_sides)
+        since.forced = _sum(since.forced, state.flagged_sides)
         if state.book is None or not is_due:
             return None
         x = book_features(state.book, self._order_notional)

@@ -24,13 +24,13 @@ AccountCounts = dict[str, list[int]]
 class SymbolTick:
     """One symbol in one tick."""
 
-    __slots__ = ("accounts", "book", "forced_trades", "liquidated", "trades")
+    __slots__ = ("accounts", "book", "flagged_sides", "liquidated_sides", "trades")
 
     def __init__(self) -> None:
         self.accounts: AccountCounts = {}
         #: Notional of longs and shorts closed by force, in hundredths: as told by itself, and as flags of trades.
-        self.liquidated = (0, 0)
-        self.forced_trades = (0, 0)
+        self.liquidated_sides = (0, 0)
+        self.flagged_sides = (0, 0)
         self.trades = 0
         self.book: BookSnapshot | None = None
 
@@ -93,7 +93,7 @@ class MarketTick:
             if trade.liquidation:
                 # A maker's position that was closed by force stood on the other side than the taker's order.
                 of_longs = (trade.side == "sell") != (trade.liquidation in _OF_MAKER)
-                state.forced_trades = _added(state.forced_trades, of_longs, trade.price * trade.amount)
+                state.flagged_sides = _added_side(state.flagged_sides, of_longs, trade.price * trade.amount)
             for account in (trade.taker_account, trade.maker_account):
                 if account:
                     counts = state.accounts.get(account)
@@ -105,7 +105,7 @@ class MarketTick:
         """Add up what was closed by force: a sale closes a long."""
         for one in liquidations:
             state = self.symbol(one.symbol)
-            state.liquidated = _added(state.liquidated, one.side == "sell", one.price * one.amount)
+            state.liquidated_sides = _added_side(state.liquidated_sides, one.side == "sell", one.price * one.amount)
 
     def add_tickers(self, tickers: Iterable[DerivativeTicker]) -> None:
         """Keep the newest times of mark and index, and the newest open interest, of two at once the larger."""
@@ -130,7 +130,7 @@ class MarketTick:
                 state.book = book
 
 
-def _added(cents: tuple[int, int], of_longs: bool, notional: float) -> tuple[int, int]:
+def _added_side(cents: tuple[int, int], of_longs: bool, notional: float) -> tuple[int, int]:
     added = int(min(notional * 100.0, LARGEST_CENTS))
     longs, shorts = cents
     return (longs + added, shorts) if of_longs else (longs, shorts + added)
