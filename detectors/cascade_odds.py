@@ -105,10 +105,15 @@ class CascadeOdds:
         self._intercept = min(max(self._intercept + step, -10.0), 10.0)
         self._slope = min(max(self._slope + step * at / (1.0 + at * at), 0.05), 5.0)
 
+    @property
+    def brier(self) -> tuple[float, float] | None:
+        """Brier scores of the forecasts and of the base rate; None: no forecast was judged yet."""
+        return (self._loss / self._seen, self._base_loss / self._seen) if self._seen >= 1.0 else None
+
     def _odds(self, probability: float) -> Odds:
-        if self._seen < 1.0:
+        if self.brier is None:
             return Odds(probability, self.base_rate, 0.0, 0.0, known=False)
-        brier, base_brier = self._loss / self._seen, self._base_loss / self._seen
+        brier, base_brier = self.brier
         known = self._cascades >= _LEAST_CASCADES and brier < base_brier
         return Odds(probability, self.base_rate, brier, base_brier, known)
 

@@ -1,6 +1,7 @@
 """Cascade risk of every symbol, the odds of a cascade, and the graph over which one spreads."""
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import msgspec
@@ -13,6 +14,7 @@ from detectors.config import CoreSettings
 from detectors.contagion_graph import Contagion, ContagionGraph, Node
 from detectors.entities import Entities
 from detectors.ledger import EvidenceWindow
+from detectors.measures import Measure, calibration_measure
 from detectors.results import BookProfile, Contribution, Evidence, LeverageMove, Signal
 from detectors.revival import revived
 from detectors.scorer import Scorer, Verdict, signal_of
@@ -146,6 +148,25 @@ class CascadePool:
             del self.risks[symbol]
             for odds in self._odds.values():
                 odds.forget(symbol)
+
+    def measures(self) -> Iterator[Measure]:
+        """What is known of cascades, for whoever shows it."""
+        for symbol, risk in self.risks.items():
+            yield Measure("cascade_gain", (symbol,), risk.gain)
+            if risk.self_feeding_bp is not None:
+                yield Measure("cascade_distance_bp", (symbol,), risk.self_feeding_bp)
+            for horizon_s, odds in risk.odds.items():
+                yield Measure("cascade_probability", (symbol, str(horizon_s)), odds.probability)
+        for horizon_s, forecasts in self._odds.items():
+            yield Measure("cascade_base_rate", (str(horizon_s),), forecasts.base_rate)
+            if forecasts.brier is not None:
+                brier, base_brier = forecasts.brier
+                yield Measure("cascade_brier", (str(horizon_s), "forecast"), brier)
+                yield Measure("cascade_brier", (str(horizon_s), "base_rate"), base_brier)
+        if self.contagion is not None:
+            yield Measure("contagion_radius", (), self.contagion.spectral_radius)
+            yield Measure("contagion_expected", (), self.contagion.expected)
+        yield calibration_measure(CascadeRisk.name, self._scorer)
 
     def kept(self) -> dict[str, Entities[Any]]:
         """Symbols."""

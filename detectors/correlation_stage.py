@@ -143,6 +143,7 @@ class CorrelationStage(Stage[CorrelationTick]):
         """Give what can be shown of calibrations and open alerts too."""
         yield from super().measures()
         yield self._leverage.measure()
+        yield from self.cascade.measures()
         for one in self._correlators():
             yield one.measure()
         yield from self._book.measures()

@@ -20,6 +20,13 @@ Quantity = Literal[
     "limits_in_force",
     "orders_in_force",
     "trips_in_force",
+    "cascade_probability",
+    "cascade_gain",
+    "cascade_distance_bp",
+    "cascade_base_rate",
+    "cascade_brier",
+    "contagion_radius",
+    "contagion_expected",
 ]
 
 
@@ -43,6 +50,11 @@ class Measure(NamedTuple):
     `orders_in_force`  action                operators' orders now; the first partition has those about all accounts
     `trips_in_force`   rule, level, symbol   entities that are tripped now; symbol is empty where the rule has none
     =================  ====================  =======================================================================
+
+    Of cascades: `cascade_probability` by symbol and horizon in seconds; `cascade_gain`, the largest, and
+    `cascade_distance_bp` to the nearest self-feeding interval by symbol (none: absent); by horizon `cascade_base_rate`
+    and `cascade_brier`, of the `forecast` and of the `base_rate`, once forecasts were judged; `contagion_radius` and
+    `contagion_expected` of the graph of symbols.
     """
 
     quantity: Quantity

@@ -15,9 +15,19 @@ from streams.symbol_labels import OTHER, SymbolLabels
 #: Labels of a measure, and what it was when it was last shown.
 Shown = dict[tuple[Quantity, tuple[str, ...]], float]
 #: Several symbols have no spread in common: what cannot be added up is not shown of `other`.
-_OF_ONE_SYMBOL = frozenset({"spread_bp", "depth_10bp", "imbalance", "open_interest"})
+_OF_ONE_SYMBOL = frozenset(
+    {
+        "spread_bp",
+        "depth_10bp",
+        "imbalance",
+        "open_interest",
+        "cascade_probability",
+        "cascade_gain",
+        "cascade_distance_bp",
+    }
+)
 _COUNTED = frozenset({"cancels", "trades"})
-_UNITS: dict[Quantity, float] = {"spread_bp": 1e-4}
+_UNITS: dict[Quantity, float] = {"spread_bp": 1e-4, "cascade_distance_bp": 1e-4}
 
 
 @runtime_checkable
@@ -53,6 +63,13 @@ class StageMetrics:
     limits_in_force: Gauge
     orders_in_force: Gauge
     trips_in_force: Gauge
+    cascade_probability: Gauge
+    cascade_gain: Gauge
+    cascade_distance_bp: Gauge
+    cascade_base_rate: Gauge
+    cascade_brier: Gauge
+    contagion_radius: Gauge
+    contagion_expected: Gauge
     symbols: SymbolLabels
     mode: Mode
     _shown: dict[str, set[tuple[Quantity, tuple[str, ...]]]] = field(default_factory=dict)
@@ -106,6 +123,27 @@ class StageMetrics:
                 "Entities tripped now; the symbol is empty where the rule has none.",
                 ["rule", "level", "symbol"],
             ),
+            cascade_probability=gauge(
+                "cascade_probability", "Probability of a cascade within so many seconds.", ["symbol", "horizon_s"]
+            ),
+            cascade_gain=gauge(
+                "cascade_gain_ratio", "Largest notional liquidated by what the book takes, near the price.", ["symbol"]
+            ),
+            cascade_distance_bp=gauge(
+                "cascade_distance_ratio", "Price move to the nearest liquidations that feed themselves.", ["symbol"]
+            ),
+            cascade_base_rate=gauge(
+                "cascade_base_rate", "Share of forecasts after which a cascade began within the horizon.", ["horizon_s"]
+            ),
+            cascade_brier=gauge(
+                "cascade_brier_score", "Brier score of forecasts, and of the base rate.", ["horizon_s", "of"]
+            ),
+            contagion_radius=gauge(
+                "contagion_spectral_radius", "Growth of stress a round over the graph of symbols.", []
+            ),
+            contagion_expected=gauge(
+                "contagion_expected_ratio", "Share of notional that a shock of one symbol reaches, on average.", []
+            ),
             symbols=symbols,
             mode=mode,
         )
@@ -134,13 +172,14 @@ class StageMetrics:
                     self._take(now, measure)
         for (quantity, labels), value in now.items():
             gauge: Gauge = getattr(self, quantity)
-            gauge.labels(*self._all_labels(room, quantity, labels)).set(value * _UNITS.get(quantity, 1.0))
+            all_labels = self._all_labels(room, quantity, labels)
+            (gauge.labels(*all_labels) if all_labels else gauge).set(value * _UNITS.get(quantity, 1.0))
         for quantity, labels in self._shown.get(room, set()) - now.keys():
             gauge = getattr(self, quantity)
             if quantity in _OF_ONE_SYMBOL:
                 gauge.remove(*labels)
-            else:
-                gauge.labels(*self._all_labels(room, quantity, labels)).set(0)
+            elif all_labels := self._all_labels(room, quantity, labels):
+                gauge.labels(*all_labels).set(0)
         self._shown[room] = set(now)
 
     def _take(self, now: Shown, measure: Measure) -> None:
