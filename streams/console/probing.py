@@ -3,7 +3,6 @@
 import asyncio
 import json
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -89,15 +88,14 @@ def chosen_metrics(page: str) -> dict[str, float]:
     >>> chosen_metrics('squall_open_ticks{stage="a",partition="0"} 2\nsquall_open_ticks{stage="b",partition="0"} 3\n')
     {'squall_open_ticks': 5.0}
     """
-    found: Counter[str] = Counter()
-    chosen: dict[str, float] = {}
+    found: dict[str, float] = {}
     for sample in (sample for family in text_string_to_metric_families(page) for sample in family.samples):
         how = _WORKER_SAMPLES.get(sample.name)
         if how == "max":
-            chosen[sample.name] = max(chosen.get(sample.name, sample.value), sample.value)
+            found[sample.name] = max(found.get(sample.name, sample.value), sample.value)
         elif how == "sum" or (sample.name.startswith(_NOTIFIER_PREFIX) and "_bucket" not in sample.name):
-            found[sample.name] += sample.value  # type: ignore[assignment]
-    return {**chosen, **found}
+            found[sample.name] = found.get(sample.name, 0.0) + sample.value
+    return found
 
 
 async def _ask(session: aiohttp.ClientSession, before: ProcessHealth) -> ProcessHealth:
