@@ -180,6 +180,18 @@ async def test_a_replay_steps_through_what_was_known_when_by_links(own_broker: B
     assert "Step 1 of" in wrong
 
 
+async def test_a_recording_is_shown_at_the_time_that_its_records_tell(own_broker: Broker) -> None:
+    then = 1_700_000_000 * SECOND_US
+    frame = SignalFrame("market/0", then, False, ())
+    limit = a_limit("of-then", at=then - SECOND_US, lasts_us=60 * SECOND_US)
+    said = [sent(SIGNALS, None, frame), sent(RATE_LIMITS, "of-then", limit)]
+    async with visited(own_broker.url, said, venue_clock=True) as visitor:
+        page = (await visitor.get("/limits")).text
+    assert "Page made 2023-11-14T22:13:20.000Z" in page
+    assert "of-then" in page
+    assert "59 s left" in page
+
+
 async def test_runbooks_are_links_where_it_is_said_where_they_are(own_broker: Broker) -> None:
     async with visited(own_broker.url, records(), runbook_url="https://git.example/squall/deploy") as visitor:
         page = (await visitor.get(f"/alerts/{ALERT_ID}")).text
