@@ -20,7 +20,7 @@ from streams.topics import AUDIT, LIMIT_ACKS, SIGNALS
 
 _POLL_MS = 200
 #: A page must be answered meanwhile: some milliseconds of work.
-_MOST_AT_ONCE = 500
+_MOST_AT_ONCE = 200
 #: A broker answers every fetch within a second, records or not.
 _SILENCE_S = 5.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 10.0

@@ -202,10 +202,11 @@ class Pages:
             story, steps = self._desk.view.story(asked)
         except SquallError:
             return []
+        newest = list(enumerate(steps))[: -_MOST_STEPS - 1 : -1]
         return [
             {"at": step.at, "topic": step.source, "lines": step_lines(step, story), "key": f"{step.at}-{number}"}
-            for number, step in enumerate(steps)
-        ][: -_MOST_STEPS - 1 : -1]
+            for number, step in newest
+        ]
 
 
 def _number(text: str, most: int) -> int:

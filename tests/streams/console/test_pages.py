@@ -17,6 +17,7 @@ from detectors.errors import ConfigError
 from detectors.results import Evidence, Signal, SignalFrame, SignalTick
 from streams.broker import Broker, EmbeddedBroker
 from streams.console.console_settings import ConsoleSettings
+from streams.console.serving import serve
 from streams.health import HealthServer
 from streams.settings import Settings
 from streams.topics import ALERTS, AUDIT, GUARDRAILS, LIMIT_ACKS, OVERRIDES, RATE_LIMITS, SIGNALS
@@ -308,6 +309,13 @@ async def test_no_account_is_logged(own_broker: Broker, caplog: pytest.LogCaptur
     ours = [record.getMessage() for record in caplog.records if not record.name.startswith(("aiokafka", "asyncio"))]
     assert any("expected a record of alerts" in line for line in ours)
     assert not any("acct-7" in line for line in ours)
+
+
+async def test_a_port_that_is_taken_is_told(own_broker: Broker) -> None:
+    async with served(own_broker.url) as url:
+        taken = Settings(broker=own_broker.url, console={"port": int(url.rpartition(":")[2])})
+        with pytest.raises(ConfigError, match=r"console\.port: expected to listen on 127\.0\.0\.1"):
+            await serve(taken, lambda _: None)
 
 
 @pytest.mark.parametrize(
