@@ -116,8 +116,10 @@ def _show_dead(settings: Settings, sink: str | None) -> None:
 def _redeliver(settings: Settings, sink: str | None) -> None:
     db = open_database(settings.notify.state_dir)
     try:
-        queued, outdated = redeliver(db, now_us(), sink)
+        # What was given up for a sink that is no more is kept, in case it comes back.
+        counts = [redeliver(db, now_us(), name) for name in settings.notify.sinks if sink in (None, name)]
     finally:
         db.close()
+    queued, outdated = (sum(many) for many in zip(*counts, strict=True)) if counts else (0, 0)
     told = f"; {outdated} let go: their receivers have heard meanwhile that it is over" if outdated else ""
     typer.echo(f"queued again: {queued}{told}")
