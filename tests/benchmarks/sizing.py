@@ -4,6 +4,7 @@ The costs are measured: where, stands beside each. All else is multiplication.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -106,7 +107,7 @@ EXCHANGES = {
 
 def table() -> str:
     """Write the table, as Markdown."""
-    rows = {
+    rows: dict[str, Callable[[Exchange, int, Plan], str]] = {
         "symbols / accounts / active in 5 s": lambda whole, _, __: (
             f"{whole.symbols:,} / {whole.accounts:,} / {whole.active_accounts:,}"
         ),
