@@ -93,9 +93,9 @@ class SymbolWatch:
                 yield Measure("depth_10bp", (symbol, side), self._book[f"{side}_depth_10bp"])
         if self.open_interest is not None:
             yield Measure("open_interest", (symbol,), self.open_interest)
-        yield calibration_measure("cancel_burst", self._burst_scorer)
-        yield calibration_measure("thin_book", self._thin_scorer)
-        yield calibration_measure("lockstep", self._lockstep_scorer)
+        yield calibration_measure("cancel_burst", is_warm=self._burst_scorer.pot.ready)
+        yield calibration_measure("thin_book", is_warm=self._thin_scorer.pot.ready)
+        yield calibration_measure("lockstep", is_warm=self._lockstep_scorer.pot.ready)
 
     def close_tick(self, tick: int, state: SymbolTick, evidence: EvidenceWindow) -> list[Signal]:
         """Score what one tick brought."""

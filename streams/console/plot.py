@@ -54,7 +54,7 @@ def decades(p_value: float) -> float:
     >>> decades(1e-9), decades(1.0), decades(0.0)
     (9.0, 0.0, 16.0)
     """
-    return min(max(-math.log10(max(p_value, 1e-300)), 0.0), _MOST_DECADES)
+    return min(-math.log10(min(max(p_value, 1e-300), 1.0)) + 0.0, _MOST_DECADES)
 
 
 def lanes(

@@ -185,7 +185,7 @@ def _local(path: str) -> str:
 
     Examples
     --------
-    >>> _local("/limits?account=a"), _local("//evil.example"), _local("/\evil.example"), _local("http://evil.example")
+    >>> _local("/limits?account=a"), _local("//evil.example"), _local(r"/\evil.example"), _local("http://evil")
     ('/limits?account=a', '/', '/', '/')
     """
     path = _FLASH.sub("", path)

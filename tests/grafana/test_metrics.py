@@ -1,5 +1,6 @@
 """Metrics: named as Prometheus wants it, without accounts, all of them in the table, and none of them for nothing."""
 
+import re
 import subprocess
 
 import pytest
@@ -8,7 +9,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from grafana.dashboards import BOARDS
 from grafana.metrics_table import FILE, Described, described, sample_names, to_markdown
 from streams.metrics import Metrics
-from tests.grafana.tools import metrics_in, program, rules
+from tests.grafana.tools import ROOT, metrics_in, program, rules
 
 ALL = described()
 LABELS = {
@@ -66,3 +67,17 @@ def test_prometheus_has_nothing_against_the_page_of_a_worker() -> None:
         [program("promtool"), "check", "metrics"], input=page, capture_output=True, timeout=30, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def test_outcomes_that_are_asked_for_are_outcomes_that_stages_count() -> None:
+    written = "".join(path.read_text() for room in ("detectors", "streams") for path in (ROOT / room).glob("*.py"))
+    counted = set(re.findall(r'counters\["(\w+)"\]', written)) | set(re.findall(r'evicted="(\w+)"', written))
+    counted |= {name for pair in re.findall(r'counters\["(\w+)" if .*? else "(\w+)"\]', written) for name in pair}
+    # Those of a stage's push are chosen before they are counted.
+    counted |= {"late", "read_again"}
+    exprs = [rule["expr"] for rule in rules()] + [query.expr for board in BOARDS for query in board.queries]
+    asked = [one for expr in exprs for one in re.findall(r'stage_outcomes_total{[^}]*outcome=~?"([^"]*)"', expr)]
+    assert len(asked) > 10
+    for pattern in asked:
+        for one in re.split(r"\|(?![^(]*\))", pattern):
+            assert any(re.fullmatch(one, outcome) for outcome in counted), one

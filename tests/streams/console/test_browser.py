@@ -270,7 +270,7 @@ def test_without_scripts_every_page_and_every_action_works(running: Running, bro
 
 def test_pages_can_be_read_on_a_phone_by_screen_readers_and_by_tired_eyes(running: Running, browser: Browser) -> None:
     for scheme in ("light", "dark"):
-        context = browser.new_context(viewport={"width": 360, "height": 740}, color_scheme=scheme)  # type: ignore[arg-type]
+        context = browser.new_context(viewport={"width": 360, "height": 740}, color_scheme=scheme)
         page = context.new_page()
         page.set_default_timeout(_DEADLINE_MS)
         log_in(page, running.url, "ann", TOKEN)

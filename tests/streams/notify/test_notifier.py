@@ -105,6 +105,7 @@ async def test_a_notifier_killed_again_and_again_loses_nothing_and_doubles_nothi
     assert receiver.all_signed()
 
 
+@pytest.mark.slow
 async def test_what_was_queued_is_delivered_without_a_broker(own_broker: Broker, tmp_path: Path) -> None:
     url = own_broker.url
     await ensure_topics(url, 1)
