@@ -25,7 +25,8 @@ def squall_moments(
 ) -> Iterator[tuple[int, float]]:
     """When, and how strongly, Squall says that a family's pattern is seen on an entity.
 
-    A component is of no symbol: its signals name it as their entity. By signals: decades of rarity below ten thousand a day. By alerts: decades of the alert's p-value.
+    A component is of no symbol: its signals name it as their entity. By signals: decades of rarity below ten thousand a
+    day. By alerts: decades of the alert's p-value.
     """
     if family.by_alerts:
         for alert in alerts:
