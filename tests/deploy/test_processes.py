@@ -32,40 +32,40 @@ def free_port() -> int:
 
 
 @contextmanager
-def running(command: str, here: Path, **environment: str) -> Iterator["subprocess.Popen[str]"]:
+def running(command: str, here: Path, said: Path, **environment: str) -> Iterator["subprocess.Popen[bytes]"]:
     """Run a command of ours in a folder, with nothing but the settings of `deploy/squall.toml` and those given."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "streams", command],
-        cwd=here,
-        env={
-            "PATH": os.environ["PATH"],
-            "HOME": str(here),
-            "PYTHONPATH": str(ROOT),
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "SQUALL_CONFIG": SHIPPED,
-            **environment,
-        },
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    with said.open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "streams", command],
+            cwd=here,
+            env={
+                "PATH": os.environ["PATH"],
+                "HOME": str(here),
+                "PYTHONPATH": str(ROOT),
+                "PYTHONDONTWRITEBYTECODE": "1",
+                "SQUALL_CONFIG": SHIPPED,
+                **environment,
+            },
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
     try:
         yield process
     finally:
         process.kill()
-        process.communicate()
+        process.wait()
 
 
-def wait_until(process: "subprocess.Popen[str]", url: str) -> None:
+def wait_until(process: "subprocess.Popen[bytes]", url: str, said: Path) -> None:
     deadline_s = time.monotonic() + _READY_DEADLINE_S
-    said = ""
+    answer = ""
     while time.monotonic() < deadline_s:
-        status, said = probe(url)
+        status, answer = probe(url)
         if status == 0:
             return
-        assert process.poll() is None, process.communicate()[0][-2_000:]
+        assert process.poll() is None, said.read_text()[-2_000:]
         time.sleep(0.05)
-    raise AssertionError(said)
+    raise AssertionError(answer)
 
 
 @pytest.mark.slow
@@ -75,7 +75,7 @@ def wait_until(process: "subprocess.Popen[str]", url: str) -> None:
 def test_it_becomes_ready_writes_nothing_where_it_stands_and_ends_when_asked(
     command: str, own_broker: Broker, tmp_path: Path
 ) -> None:
-    here, state, token = tmp_path / "here", tmp_path / "state", tmp_path / "token"
+    here, state, token, said = (tmp_path / name for name in ("here", "state", "token", "said"))
     here.mkdir()
     token.write_text("a-token-long-enough\n")
     port = free_port()
@@ -91,12 +91,11 @@ def test_it_becomes_ready_writes_nothing_where_it_stands_and_ends_when_asked(
         "SQUALL_WORKER__SESSION_TIMEOUT_S": "6",
         "SQUALL_WORKER__REBALANCE_TIMEOUT_S": "6",
     }
-    with running(command, here, **environment) as process:
+    with running(command, here, said, **environment) as process:
         for page in ("livez", "readyz"):
-            wait_until(process, f"http://127.0.0.1:{port}/{page}")
+            wait_until(process, f"http://127.0.0.1:{port}/{page}", said)
         assert list(here.iterdir()) == []
         assert state.exists() is (command == "notify")
         process.send_signal(signal.SIGTERM)
-        said, _ = process.communicate(timeout=_STOP_DEADLINE_S)
-        assert process.returncode == 0, said[-2_000:]
+        assert process.wait(_STOP_DEADLINE_S) == 0, said.read_text()[-2_000:]
     assert list(here.iterdir()) == []

@@ -155,3 +155,11 @@ def test_all_findings_are_there_and_can_be_written() -> None:
     assert 0.0 < burst["scorers"]["EW z-score"]["vus_pr"] <= 1.0
     assert "thin_book" not in found["families"]
     assert plain(found)["families"]["cancel_burst"]["scorers"]["Squall"]["recall"]["0.2"] == 0.5
+
+
+def test_a_signal_of_a_component_is_of_no_symbol_and_names_it() -> None:
+    family = _BY_NAME["latency_shock"]
+    said = Said(at(203.0), "d", "market", "latency_shock", "*", 1e-5, 0.1, "gateway")
+    label = Label(family.name, "gateway", at(200.5), at(210.5), 1.0, 0)
+    branch = Branch(label, 0, _FIRST + 200, [said], [], {})
+    assert outcome(SQUALL, family, branch, np.zeros(20), 1.0).after_s == pytest.approx(2.5)

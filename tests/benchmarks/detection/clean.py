@@ -25,7 +25,8 @@ def squall_moments(
 ) -> Iterator[tuple[int, float]]:
     """When, and how strongly, Squall says that a family's pattern is seen on an entity.
 
-    By signals: decades of rarity below ten thousand a day. By alerts: decades of the alert's p-value.
+    A component is of no symbol: its signals name it as their entity. By signals: decades of rarity below ten thousand a
+    day. By alerts: decades of the alert's p-value.
     """
     if family.by_alerts:
         for alert in alerts:
@@ -33,7 +34,7 @@ def squall_moments(
                 yield alert.at_us, -float(np.log10(alert.p_value))
         return
     for one in signals:
-        if one.pattern in family.patterns and one.symbol == entity:
+        if one.pattern in family.patterns and entity in (one.symbol, one.entity):
             yield one.at_us, max(float(np.log10(_ZERO_PER_DAY / one.per_day)), 0.0)
 
 

@@ -29,6 +29,7 @@ class Said(msgspec.Struct, frozen=True, array_like=True):
     symbol: str
     p_value: float
     per_day: float
+    entity: str = ""
 
 
 class Raised(msgspec.Struct, frozen=True, array_like=True):
@@ -133,9 +134,11 @@ class Observer:
     def _collect(self) -> None:
         results = self._pipeline.results()
         self.signals += (
-            Said(one.timestamp, one.detector, one.scope, one.pattern, one.symbol, one.p_value, one.per_day)
+            Said(
+                one.timestamp, one.detector, one.scope, one.pattern, one.symbol, one.p_value, one.per_day, one.entity
+            )
             for one in results.signals
-        )
+        )  # fmt: skip
         self.alerts += (
             Raised(
                 one.timestamp, one.alert_id, one.status, one.pattern, one.symbol, one.severity, one.score, one.p_value,

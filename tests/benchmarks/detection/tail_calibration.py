@@ -37,7 +37,8 @@ class Calibration(msgspec.Struct, frozen=True):
 def stream_of(signal: Said) -> str:
     """What is calibrated together with this signal."""
     pooled = signal.scope == "account" or signal.detector in _ONE_FOR_ALL_SYMBOLS
-    return "*" if pooled else signal.symbol
+    # What is of the market, as a component, has a calibration of its own.
+    return "*" if pooled else signal.entity if signal.scope == "market" else signal.symbol
 
 
 def scores_made(signals: Sequence[Said], begin_s: float, from_s: float, until_s: float) -> float:

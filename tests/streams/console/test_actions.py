@@ -224,6 +224,11 @@ async def test_scripts_act_with_the_bearer_token_and_a_name(own_broker: Broker, 
         wrong = await visitor.post(ACKNOWLEDGE, {}, None, Authorization="Bearer x", X_Squall_Author="bot")
         done = await visitor.post(ACKNOWLEDGE, {}, None, X_Squall_Author="bot", **bearer)
         assert (nameless.status, wrong.status, done.status) == (403, 403, 303)
+        guesses = [
+            await visitor.post(ACKNOWLEDGE, {}, None, Authorization="Bearer x", X_Squall_Author="e") for _ in "1234"
+        ]
+        late = await visitor.post(ACKNOWLEDGE, {}, None, X_Squall_Author="bot", **bearer)
+        assert [answer.status for answer in (*guesses, late)] == [403] * 5
     (record,) = await records(own_broker.url, FEEDBACK)
     assert msgspec.json.decode(record.value or b"", type=Feedback).author == "bot"
 

@@ -147,6 +147,17 @@ def test_topics_of_the_exchange_are_checked_and_never_made(own_broker: Broker, m
     assert result.output.count("created") == len(TOPICS) - len(SOURCES)
 
 
+def test_documents_name_the_topics_of_the_exchange_and_make_none_of_them(mapping_file: Path) -> None:
+    document = json.loads(run("topics", "--asyncapi").stdout)
+    channel = document["channels"]["trades"]
+    assert channel["address"] == channel["bindings"]["kafka"]["topic"] == "md.trades.v2"
+    assert str(mapping_file) in document["components"]["messages"]["trades"]["payload"]["description"]
+    assert document["channels"]["tickers"]["address"] == "tickers"
+    resources = run("topics", "--strimzi", "exchange").stdout
+    assert resources.count("kind: KafkaTopic") == len(TOPICS) - len(SOURCES)
+    assert "md.trades.v2" not in resources
+
+
 def test_the_doctor_tells_of_the_mapping_and_checks_the_topics_that_it_names(
     own_broker: Broker, mapping_file: Path
 ) -> None:

@@ -150,7 +150,7 @@ class Notifier:
         self._config = state_dir.parent / f"{state_dir.name}.toml"
         lines = [
             f"broker = {json.dumps(broker)}",
-            f"[notify]\nstate_dir = {json.dumps(str(state_dir))}\nweb_port = {self.port}",
+            f"[notify]\nstate_dir = {json.dumps(str(state_dir))}\nweb_port = {self.port}\nstop_timeout_s = 0.5",
         ]
         for name, sink in sinks.items():
             lines += [f"[notify.sinks.{name}]", *(f"{key} = {json.dumps(value)}" for key, value in sink.items())]

@@ -12,6 +12,7 @@ from streams.notify.posting import tls_context
 from streams.notify.sink_settings import SinkSettings
 from streams.notify.sink_task import now_us
 from tests.streams.notify.bench import AT_ONCE, SECRET, alert, delivering, receiving, webhook
+from tests.streams.worker_bench import until
 
 OTHER_SECRET = "whsec_" + "b2xkZXIgc2VjcmV0IG9mIGEgdGVzdA=="
 
@@ -150,6 +151,27 @@ async def test_secrets_are_not_carried_where_a_redirect_points_to(tmp_path: Path
             bench.take(alert("a1"))
             await bench.counted("squall_notify_dead_letters_total", 1, sink="hook")
     assert elsewhere.got == []
+
+
+@pytest.mark.asyncio
+async def test_an_alertmanager_hears_again_of_what_is_open_at_a_start_and_soon_when_it_did_not_listen(
+    tmp_path: Path,
+) -> None:
+    async with receiving() as receiver:
+        sinks = {"am": SinkSettings("alertmanager", url=receiver.url, **AT_ONCE)}
+        async with delivering(tmp_path, sinks) as bench:
+            bench.take(alert("a1"), alert("b1", symbol="OVER"), alert("b1", 2, "resolved", symbol="OVER"))
+            await bench.counted("squall_notify_sent_total", 3, sink="am", outcome="delivered")
+        receiver.got.clear()
+        receiver.answers = [(500, {})] * 3
+        async with delivering(tmp_path, sinks) as bench:
+
+            async def heard_again() -> bool:
+                return len(receiver.got) > 3
+
+            await until(heard_again, 20.0)
+    assert [[post["labels"]["symbol"] for post in got.body] for got in receiver.got] == [["BTC-PERP"]] * 4
+    assert receiver.got[-1].body[0]["endsAt"] > receiver.got[0].body[0]["endsAt"]
 
 
 @pytest.mark.asyncio
