@@ -11,7 +11,7 @@ from detectors.config import CoreSettings
 from detectors.decisions import Decisions, Trip
 from detectors.entities import Entities
 from detectors.events import Event
-from detectors.features.market import AccountCounts, MarketTick
+from detectors.features.market import AccountCounts, MarketTick, Told
 from detectors.ledger import EvidenceWindow
 from detectors.limit_records import audit_of_trip
 from detectors.market_guardrails import MarketGuardrails
@@ -102,6 +102,10 @@ class MarketStage(Stage[MarketTick]):
             state.add_books(typed)
         elif topic == "tickers":
             state.add_tickers(typed)
+        elif topic == "liquidations":
+            state.add_liquidations(typed)
+        elif topic == "latency":
+            state.add_latencies(typed)
 
     def judge(self, topic: str, events: Sequence[Event]) -> None:
         """Let the guardrails look at raw values, at once."""
@@ -114,18 +118,22 @@ class MarketStage(Stage[MarketTick]):
         for symbol in sorted(state.symbols):
             look = partial(self._watch(symbol).close_tick, tick, state.symbols[symbol], self._evidence)
             signals += self.guarded(symbol, look, list[Signal]())
-        self._recent.add(tick, {symbol: (one.trades, one.accounts) for symbol, one in state.symbols.items()})
+        acted = {name: (one.trades, one.accounts) for name, one in state.symbols.items() if one.trades or one.accounts}
+        self._recent.add(tick, acted)
         if tick == self.last_of_second(tick):
             for symbol in sorted(name for name, watch in self._watches.items() if watch.has_second):
-                signals += self.guarded(
-                    symbol, partial(self._watch(symbol).close_second, tick, self._evidence), []
-                )
+                signals += self.guarded(symbol, partial(self._watch(symbol).close_second, tick, self._evidence), [])
         if signals:
             self._signals.append(SignalTick(tick, tuple(signals)))
         self._hand_on(tick, state, evidence)
-        references = {symbol: (found.mark_us, found.index_us) for symbol, found in sorted(state.references.items())}
-        self._trips += self._guardrails.close_tick((tick + 1) * self.tick_us, references)
-        for symbol, found in sorted(state.references.items()):
+        self._refer(tick, state)
+
+    def _refer(self, tick: int, state: MarketTick) -> None:
+        """Hand on what tickers told: the age of prices to the guardrails, open interest to the account stages."""
+        told = {name: one.references for name, one in sorted(state.symbols.items()) if one.references is not None}
+        ages = {name: (_time_of(one.mark), _time_of(one.index)) for name, one in told.items()}
+        self._trips += self._guardrails.close_tick((tick + 1) * self.tick_us, ages)
+        for symbol, found in told.items():
             if found.interest is not None:
                 self._interest.append((tick, symbol, found.interest[1]))
 
@@ -185,3 +193,7 @@ class MarketStage(Stage[MarketTick]):
 
     def _no_activity(self) -> list[list[tuple[int, tuple[Evidence, ...], tuple[Activity, ...]]]]:
         return [[] for _ in range(self._partitions)]
+
+
+def _time_of(told: Told | None) -> int | None:
+    return None if told is None else told[0]

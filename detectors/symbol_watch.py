@@ -9,6 +9,7 @@ from detectors.config import CoreSettings
 from detectors.features.market import AccountCounts, SymbolTick
 from detectors.ledger import EvidenceWindow
 from detectors.lockstep_watch import LockstepWatch
+from detectors.mark_watch import MarkWatch
 from detectors.results import Signal
 from detectors.symbol_activity import SymbolActivity
 from detectors.thin_watch import ThinWatch
@@ -19,6 +20,7 @@ WATCHES: tuple[type[Watch[Any]], ...] = (
     CancelWatch,
     ThinWatch,
     LockstepWatch,
+    MarkWatch,
 )
 
 

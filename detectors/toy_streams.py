@@ -102,6 +102,20 @@ def lockstep(chance: random.Random) -> Iterator[tuple[Features, Label]]:
         index += 1
 
 
+def mark_divergence(chance: random.Random) -> Iterator[tuple[Features, Label]]:
+    """Tickers every second with mark a basis point from index; a mark three per cent away is planted."""
+    index = 0
+    while True:
+        planted = _is_planted(index)
+        mark = 100.0 * (1.03 if planted else 1.0 + chance.gauss(0.0, 1e-4))
+        x: Features = {"time_s": float(index), "index": 100.0, "mark": mark, "last": 100.0 + chance.gauss(0.0, 0.01)}
+        for kind in ("mark", "index"):
+            x[f"{kind}_age_s"], x[f"{kind}_gap_s"] = chance.uniform(0.0, 0.1), chance.uniform(0.9, 1.1)
+        x["last_age_s"] = chance.expovariate(1.0)
+        yield x, "planted" if planted else "normal"
+        index += 1
+
+
 #: By the name of the detector; a detector without one is not finished.
 TOY_STREAMS: dict[str, ToyStream] = {
     "cancel_burst": cancel_burst,
@@ -109,4 +123,5 @@ TOY_STREAMS: dict[str, ToyStream] = {
     "leverage_spike": leverage_spike,
     "leverage_jump": leverage_jump,
     "lockstep": lockstep,
+    "mark_divergence": mark_divergence,
 }
