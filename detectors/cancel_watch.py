@@ -5,7 +5,7 @@ from detectors.cancel_burst import CancelBurst
 from detectors.features.market import CANCELS, FILLS, NOTIONAL_CENTS, PRESSURE, SymbolTick
 from detectors.ledger import EvidenceWindow
 from detectors.results import Signal
-from detectors.watch import Watch
+from detectors.watch import SymbolTickWatch
 from detectors.windows import Counts
 
 
@@ -32,7 +32,7 @@ def cancel_features(tick: Counts, one: Counts, ten: Counts, time_s: float) -> Fe
     }
 
 
-class CancelWatch(Watch[CancelBurst]):
+class CancelWatch(SymbolTickWatch[CancelBurst]):
     """`CancelBurst` on the cancels of all accounts together."""
 
     name = pattern = "cancel_burst"

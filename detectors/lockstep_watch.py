@@ -5,10 +5,10 @@ from detectors.features.market import CANCELS, NOTIONAL_CENTS, AccountCounts, Sy
 from detectors.ledger import EvidenceWindow
 from detectors.lockstep import Lockstep
 from detectors.results import Signal
-from detectors.watch import Spot, Watch
+from detectors.watch import Spot, SymbolTickWatch
 
 
-class LockstepWatch(Watch[Lockstep]):
+class LockstepWatch(SymbolTickWatch[Lockstep]):
     """`Lockstep` on the accounts that cancelled in a second; a group in step is a cancel burst with names."""
 
     name = "lockstep"

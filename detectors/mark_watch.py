@@ -7,14 +7,14 @@ from detectors.features.market import SymbolTick, Told
 from detectors.ledger import EvidenceWindow
 from detectors.mark_divergence import MarkDivergence
 from detectors.results import Signal
-from detectors.watch import Spot, Watch
+from detectors.watch import Spot, SymbolTickWatch
 
 _KINDS = ("mark", "index", "last")
 #: Trades alone are a reason to look at most so often: they come in hundreds a second.
 _EVERY_US = 1_000_000
 
 
-class MarkWatch(Watch[MarkDivergence]):
+class MarkWatch(SymbolTickWatch[MarkDivergence]):
     """`MarkDivergence` at each tick with a ticker, and each second with trades: then the prices' ages are told."""
 
     name = pattern = "mark_divergence"

@@ -12,6 +12,7 @@ from detectors.decisions import Decisions, Trip
 from detectors.entities import Entities
 from detectors.events import Event
 from detectors.features.market import AccountCounts, MarketTick, Told
+from detectors.latency_watch import Components
 from detectors.ledger import EvidenceWindow
 from detectors.limit_records import audit_of_trip
 from detectors.market_guardrails import MarketGuardrails
@@ -64,6 +65,7 @@ class MarketStage(Stage[MarketTick]):
             counters=self.counters,
             evicted="evicted_symbols",
         )
+        self._components = Components(settings, self.counters)
         #: What accounts did in each tick of the longest window: symbol -> (trades, counts by account).
         self._recent: RecentTicks[dict[str, tuple[int, AccountCounts]]] = RecentTicks(_EVIDENCE_S * self._second_ticks)
         self._evidence = EvidenceWindow(_EVIDENCE_S * self._second_ticks)
@@ -123,6 +125,11 @@ class MarketStage(Stage[MarketTick]):
         if tick == self.last_of_second(tick):
             for symbol in sorted(name for name, watch in self._watches.items() if watch.has_second):
                 signals += self.guarded(symbol, partial(self._watch(symbol).close_second, tick, self._evidence), [])
+        for component in sorted(state.components):
+            look = partial(
+                self._components.watch(component).close_tick, tick, state.components[component], self._evidence
+            )
+            signals += self.guarded(component, look, list[Signal]())
         if signals:
             self._signals.append(SignalTick(tick, tuple(signals)))
         self._hand_on(tick, state, evidence)
@@ -155,8 +162,9 @@ class MarketStage(Stage[MarketTick]):
         return watch
 
     def kept(self) -> dict[str, Entities[Any]]:
-        """Symbols, the last ticks, and what guardrails remember."""
-        return {"symbol": self._watches, "tick": self._recent.ticks, **self._guardrails.kept()}
+        """Symbols, components, the last ticks, and what guardrails remember."""
+        kept: dict[str, Entities[Any]] = {"symbol": self._watches, "component": self._components.watches}
+        return kept | {"tick": self._recent.ticks} | self._guardrails.kept()
 
     def head(self) -> State:
         """What is not of a symbol."""

@@ -68,6 +68,11 @@ class SymbolActivity:
         """One count of an account over ten seconds: asked for seldom, so not kept up."""
         return sum(accounts[account][place] for accounts in self._ticks() if account in accounts)
 
+    def most(self, place: int) -> int:
+        """The largest count over ten seconds among the accounts of the newest tick."""
+        newest = self._accounts[-1][1] if self._accounts else {}
+        return max((self.of_account(account, place) for account in newest if newest[account][place]), default=0)
+
     def busiest(self, place: int) -> tuple[str, ...]:
         """The accounts of the newest tick with at least a fifth of the ten seconds' counts, busiest first."""
         if not self._accounts:

@@ -8,19 +8,22 @@ from detectors.cancel_watch import CancelWatch
 from detectors.config import CoreSettings
 from detectors.features.market import AccountCounts, SymbolTick
 from detectors.ledger import EvidenceWindow
+from detectors.liquidation_watch import LiquidationWatch
 from detectors.lockstep_watch import LockstepWatch
 from detectors.mark_watch import MarkWatch
 from detectors.results import Signal
-from detectors.symbol_activity import SymbolActivity
 from detectors.thin_watch import ThinWatch
-from detectors.watch import Spot, Watch
+from detectors.trade_watch import TradeWatch
+from detectors.watch import Spot, SymbolTickWatch
 
 #: What is watched of a symbol: a new detector is one line here. Signals come in this order.
-WATCHES: tuple[type[Watch[Any]], ...] = (
+WATCHES: tuple[type[SymbolTickWatch[Any]], ...] = (
     CancelWatch,
     ThinWatch,
     LockstepWatch,
     MarkWatch,
+    TradeWatch,
+    LiquidationWatch,
 )
 
 
@@ -39,9 +42,9 @@ class SymbolWatch:
 
     def __init__(self, symbol: str, settings: CoreSettings, counters: Counter[str]) -> None:
         self._tick_us = settings.timing.tick_us
-        self._activity = SymbolActivity(self._tick_us)
-        self._spot = Spot(symbol, settings, counters, self._activity)
-        self._watches: list[Watch[Any]] = []
+        self._spot = Spot.of_symbol(symbol, settings, counters)
+        self._activity = self._spot.activity
+        self._watches: list[SymbolTickWatch[Any]] = []
         self._missing = WATCHES
         self._since_tick: int | None = None
         self._one_in = 1
@@ -70,7 +73,7 @@ class SymbolWatch:
                 watch.sample(self._one_in)
                 self._hold([*self._watches, watch])
 
-    def _hold(self, watches: list[Watch[Any]]) -> None:
+    def _hold(self, watches: list[SymbolTickWatch[Any]]) -> None:
         """Keep these, in the one order there is, whichever was made first."""
         made = {type(watch): watch for watch in watches}
         self._watches = [made[kind] for kind in WATCHES if kind in made]

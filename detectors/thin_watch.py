@@ -7,10 +7,10 @@ from detectors.results import Signal
 from detectors.scorer import Verdict
 from detectors.seeds import seed_of
 from detectors.thin_book import ThinBook
-from detectors.watch import Watch
+from detectors.watch import SymbolTickWatch
 
 
-class ThinWatch(Watch[ThinBook]):
+class ThinWatch(SymbolTickWatch[ThinBook]):
     """`ThinBook` on the newest snapshot of a tick."""
 
     name = pattern = "thin_book"

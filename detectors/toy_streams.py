@@ -116,6 +116,57 @@ def mark_divergence(chance: random.Random) -> Iterator[tuple[Features, Label]]:
         index += 1
 
 
+def latency_shock(chance: random.Random) -> Iterator[tuple[Features, Label]]:
+    """Latencies about 8 ms every tenth of a second; two seconds at ten times that are planted."""
+    index = 0
+    while True:
+        before = -index % _EVERY
+        in_episode = index + before > QUIET_POINTS and before < 20
+        level_us = chance.lognormvariate(9.0, 0.2) * (10.0 if in_episode else 1.0)
+        tail_us = level_us * chance.lognormvariate(1.0, 0.3)
+        settling = index > QUIET_POINTS and index % _EVERY < 100
+        label: Label = "planted" if in_episode and not before else "episode" if in_episode or settling else "normal"
+        yield {"time_s": 0.1 * index, "level_us": level_us, "tail_us": tail_us}, label
+        index += 1
+
+
+def trade_burst(chance: random.Random) -> Iterator[tuple[Features, Label]]:
+    """Ticks of a tenth of a second with about two trades, in windows; sixty buys at once are planted."""
+    ticks: deque[tuple[int, float, float]] = deque([(2, 20.0, 10.0)] * 100, maxlen=100)
+    index, since = 0, 100
+    while True:
+        planted = _is_planted(index)
+        since = 0 if planted else since + 1
+        trades = chance.choice((1, 1, 2, 3)) + (60 if planted else 0)
+        notional = sum(chance.lognormvariate(2.0, 1.0) for _ in range(trades))
+        ticks.append((trades, notional, notional if planted else chance.random() * notional))
+        x: Features = {"time_s": 0.1 * index, "crowding": 0.1}
+        for window, length in (("tick", 1), ("1s", 10), ("10s", 100)):
+            sums = [sum(place) for place in zip(*list(ticks)[-length:], strict=True)]
+            x |= dict(
+                zip((f"trades_{window}", f"notional_{window}", f"bought_{window}"), map(float, sums), strict=True)
+            )
+        yield x, "planted" if planted else "episode" if since < 100 else "normal"
+        index += 1
+
+
+def liquidation_wave(chance: random.Random) -> Iterator[tuple[Features, Label]]:
+    """Seconds with a liquidation in every twentieth; twenty at once are planted."""
+    seconds: deque[tuple[int, float]] = deque([(0, 0.0)] * 60, maxlen=60)
+    index, since = 0, 60
+    while True:
+        planted = _is_planted(index)
+        since = 0 if planted else since + 1
+        events = int(chance.random() < 0.05) + (20 if planted else 0)
+        seconds.append((events, sum(chance.lognormvariate(9.0, 1.0) for _ in range(events))))
+        x: Features = {"time_s": float(index)}
+        for window, length in (("tick", 1), ("10s", 10), ("60s", 60)):
+            x[f"events_{window}"] = float(sum(count for count, _ in list(seconds)[-length:]))
+            x[f"notional_{window}"] = sum(notional for _, notional in list(seconds)[-length:])
+        yield x, "planted" if planted else "episode" if since < 60 else "normal"
+        index += 1
+
+
 #: By the name of the detector; a detector without one is not finished.
 TOY_STREAMS: dict[str, ToyStream] = {
     "cancel_burst": cancel_burst,
@@ -124,4 +175,7 @@ TOY_STREAMS: dict[str, ToyStream] = {
     "leverage_jump": leverage_jump,
     "lockstep": lockstep,
     "mark_divergence": mark_divergence,
+    "latency_shock": latency_shock,
+    "trade_burst": trade_burst,
+    "liquidation_wave": liquidation_wave,
 }

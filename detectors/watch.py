@@ -15,6 +15,8 @@ from detectors.revival import revived_pair
 from detectors.scorer import Scorer, Verdict, signal_of
 from detectors.symbol_activity import SymbolActivity
 
+#: The symbol of what is of no symbol.
+MARKET = "*"
 _MOST_ACCOUNTS = 20
 
 D = TypeVar("D", bound=Detector)
@@ -27,16 +29,24 @@ class Spot:
     """Where a watch stands: the entity, and what it shares with the other watches of it."""
 
     entity: str
+    symbol: str
     settings: CoreSettings
     counters: Counter[str]
     activity: SymbolActivity
 
+    @classmethod
+    def of_symbol(cls, symbol: str, settings: CoreSettings, counters: Counter[str]) -> "Spot":
+        """The spot of a symbol."""
+        return cls(symbol, symbol, settings, counters, SymbolActivity(settings.timing.tick_us))
+
+    @classmethod
+    def of_market(cls, entity: str, settings: CoreSettings, counters: Counter[str]) -> "Spot":
+        """The spot of something that is of no symbol."""
+        return cls(entity, MARKET, settings, counters, SymbolActivity(settings.timing.tick_us))
+
 
 class Watch(abc.ABC, Generic[D]):
-    """A detector with the calibration of its scores.
-
-    A subclass says which ticks concern it, and makes features of them. It is made for an entity at the first tick that
-    does: an input that never comes costs nothing.
+    """A detector with the calibration of its scores, and the signals that come of it.
 
     Parameters
     ----------
@@ -59,33 +69,9 @@ class Watch(abc.ABC, Generic[D]):
         self.detector = self.new_detector()
         self.scorer = self.new_scorer()
 
-    @classmethod
-    @abc.abstractmethod
-    def concerns(cls, state: SymbolTick) -> bool:
-        """Whether a tick is a reason to make one."""
-
     @abc.abstractmethod
     def new_detector(self) -> D:
         """A detector that has learned nothing."""
-
-    def begin(self, since_s: float) -> None:
-        """It was just made; the entity is known since then."""
-
-    def close_tick(self, tick: int, state: SymbolTick, evidence: EvidenceWindow) -> list[Signal]:
-        """Score what one tick brought; called for every tick of the entity since it was made."""
-        return []
-
-    @property
-    def has_second(self) -> bool:
-        """Whether it has something to look at when the second ends."""
-        return False
-
-    def close_second(self, tick: int, evidence: EvidenceWindow) -> list[Signal]:
-        """Look at the second of which `tick` is the last."""
-        return []
-
-    def recount(self, accounts: AccountCounts) -> None:
-        """Take in again what accounts did in a tick of the second that is under way."""
 
     def judge(self, tick: int, x: Features, evidence: EvidenceWindow, who: Who | None = None) -> list[Signal]:
         """Score features, learn them, and say so if they stand out; `who` is asked only then."""
@@ -101,7 +87,7 @@ class Watch(abc.ABC, Generic[D]):
                 pattern=self.pattern,
                 scope=self.scope,
                 entity=self.spot.entity,
-                symbol=self.spot.entity,
+                symbol=self.spot.symbol,
                 accounts=accounts[:_MOST_ACCOUNTS],
                 notional=notional,
                 evidence=evidence,
@@ -137,3 +123,31 @@ class Watch(abc.ABC, Generic[D]):
 
     def take_rest(self, rest: Any) -> None:  # noqa: ANN401 - each has its own
         """Take up what `rest()` gave."""
+
+
+class SymbolTickWatch(Watch[D]):
+    """A watch of a symbol. It is made at the first tick that concerns it: an input that never comes costs nothing."""
+
+    @classmethod
+    @abc.abstractmethod
+    def concerns(cls, state: SymbolTick) -> bool:
+        """Whether a tick is a reason to make one."""
+
+    def begin(self, since_s: float) -> None:
+        """It was just made; the entity is known since then."""
+
+    def close_tick(self, tick: int, state: SymbolTick, evidence: EvidenceWindow) -> list[Signal]:
+        """Score what one tick brought; called for every tick of the entity since it was made."""
+        return []
+
+    @property
+    def has_second(self) -> bool:
+        """Whether it has something to look at when the second ends."""
+        return False
+
+    def close_second(self, tick: int, evidence: EvidenceWindow) -> list[Signal]:
+        """Look at the second of which `tick` is the last."""
+        return []
+
+    def recount(self, accounts: AccountCounts) -> None:
+        """Take in again what accounts did in a tick of the second that is under way."""

@@ -21,8 +21,8 @@ AccountCounts = dict[str, list[int]]
 
 #: A number, and when it was told: of two at once the larger is kept.
 Told = tuple[int, float]
-#: Places in the counts of liquidations: events, buys among them, hundredths of notional.
-FORCED_EVENTS, FORCED_BUYS, FORCED_CENTS = range(3)
+#: Places in the counts of liquidations: events, hundredths of notional.
+FORCED_EVENTS, FORCED_CENTS = range(2)
 
 
 class References:
@@ -62,7 +62,7 @@ class SymbolTick:
         self.bought_cents = 0
         self.sold_cents = 0
         self.last: Told | None = None
-        #: Liquidations: of trades that say they are one, and of their own topic. Events, buys, hundredths of notional.
+        #: Liquidations: of trades that say they are one, and of their own topic.
         self.flagged: list[int] | None = None
         self.liquidated: list[int] | None = None
         self.book: BookSnapshot | None = None
@@ -126,7 +126,7 @@ class MarketTick:
                 state.sold_cents += cents
             state.last = _newer(state.last, trade.timestamp, trade.price)
             if trade.liquidation:
-                state.flagged = _added(state.flagged, trade.side == "buy", cents)
+                state.flagged = _added(state.flagged, cents)
             for account in (trade.taker_account, trade.maker_account):
                 if account:
                     counts = state.accounts.get(account)
@@ -139,7 +139,7 @@ class MarketTick:
         for one in liquidations:
             state = self.symbol(one.symbol)
             cents = min(int(one.price * one.amount * 100.0), LARGEST_CENTS)
-            state.liquidated = _added(state.liquidated, one.side == "buy", cents)
+            state.liquidated = _added(state.liquidated, cents)
 
     def add_latencies(self, latencies: Iterable[Latency]) -> None:
         """Keep the latencies of each component."""
@@ -175,10 +175,9 @@ def _newer(known: Told | None, timestamp: int, value: float) -> Told:
     return (timestamp, value) if known is None else max(known, (timestamp, value))
 
 
-def _added(sums: list[int] | None, is_buy: bool, cents: int) -> list[int]:
+def _added(sums: list[int] | None, cents: int) -> list[int]:
     if sums is None:
-        return [1, int(is_buy), cents]
+        return [1, cents]
     sums[FORCED_EVENTS] += 1
-    sums[FORCED_BUYS] += is_buy
     sums[FORCED_CENTS] += cents
     return sums

@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable, Iterable
 
 from detectors.config import CoreSettings
-from detectors.events import DerivativeTicker, Event
+from detectors.events import DerivativeTicker, Event, Latency, Liquidation, Side, Trade
 from detectors.pipeline import Results
 from detectors.results import Alert, Pattern
 from tests.detectors.workers import results_of_pipeline
@@ -30,6 +30,54 @@ def tickers(
             mark = price * (1.0 + chance.gauss(0.0, 1e-4) + mark_shift(second))
             found.append(("tickers", DerivativeTicker(mark_us, SYMBOL, mark_price=mark)))
         second += 1.0
+    return found
+
+
+def latencies(
+    seed: int, seconds: float, component: str = "matching", factor: AtTime = lambda _: 1.0, per_s: float = 20.0
+) -> list[Arrival]:
+    """Latencies of a component, 5 ms in the middle, with a heavy tail, times a factor."""
+    chance, found = random.Random(seed), list[Arrival]()
+    time_s = 0.0
+    while (time_s := time_s + chance.expovariate(per_s)) < seconds:
+        latency_us = 5_000.0 * factor(time_s) * chance.lognormvariate(0.0, 0.3) * chance.paretovariate(3.0)
+        found.append(("latency", Latency(at_us(time_s), component, latency_us)))
+    return found
+
+
+def trades(
+    seed: int,
+    seconds: float,
+    per_s: AtTime = lambda _: 3.0,
+    buys: AtTime = lambda _: 0.5,
+    accounts: int = 40,
+    taker: AtTime = lambda _: -1.0,
+) -> list[Arrival]:
+    """Trades of a crowd, heavy-tailed in size; of one account alone where `taker` answers its number."""
+    chance, found, price = random.Random(seed), list[Arrival](), PRICE
+    time_s = 0.0
+    while (time_s := time_s + chance.expovariate(per_s(time_s))) < seconds:
+        side: Side = "buy" if chance.random() < buys(time_s) else "sell"
+        price *= 1.0 + chance.gauss(0.0, 2e-5)
+        number = int(taker(time_s)) if taker(time_s) >= 0.0 else chance.randrange(accounts)
+        maker = f"acct-{chance.randrange(accounts):02d}"
+        amount = chance.lognormvariate(-3.0, 1.0)
+        found.append(("trades", Trade(at_us(time_s), SYMBOL, price, amount, side, "", f"acct-{number:02d}", maker)))
+    return found
+
+
+def liquidations(seed: int, seconds: float, per_s: AtTime, flagged: bool = False) -> list[Arrival]:
+    """Liquidations of random accounts, told by their own topic or by flags on trades."""
+    chance, found = random.Random(seed), list[Arrival]()
+    time_s = 0.0
+    while (time_s := time_s + chance.expovariate(50.0)) < seconds:
+        if chance.random() * 50.0 >= per_s(time_s):
+            continue
+        amount = chance.lognormvariate(-1.0, 1.0)
+        if flagged:
+            found.append(("trades", Trade(at_us(time_s), SYMBOL, PRICE, amount, "sell", liquidation=True)))
+        else:
+            found.append(("liquidations", Liquidation(at_us(time_s), SYMBOL, "sell", PRICE, amount)))
     return found
 
 
