@@ -8,6 +8,8 @@ import msgspec
 
 from detectors.alert_book import AlertBook, Finding
 from detectors.base import State
+from detectors.budget import APART, severity_of
+from detectors.budget import STREAMS as _STREAMS
 from detectors.config import CoreSettings
 from detectors.correlation import Correlator, Joint
 from detectors.decisions import AlertMention, StressFrame
@@ -23,15 +25,8 @@ from detectors.titles import joint_title, signal_title
 
 SIGNALS = "signals"
 MARKET = "*"
-#: The budget of false alarms of a symbol is shared by its streams of scores. A share of the whole is one in so many:
-#: five sixths go to the five streams that every exchange has, the rest is shared by those of the other patterns.
-_STREAMS = 6
-_FURTHER_STREAMS = 60
-_MAIN: frozenset[Pattern] = frozenset({"cancel_burst", "leverage_spike", "thin_book", "correlated_stress"})
 #: Patterns that can stand together on one symbol of any exchange; others count once they were heard of.
 _FAMILIES = 3
-#: What is wrong with inputs and models is no stress of a market: it is told, and correlated with nothing.
-APART: frozenset[Pattern] = frozenset({"feed_fault", "drift"})
 #: p-value that the second family of a critical alert must reach by itself.
 _CRITICAL_PART = 1e-3
 #: Seconds that accounts seen in step count as one cohort.
@@ -190,7 +185,7 @@ class CorrelationStage(Stage[CorrelationTick]):
         findings = []
         for signal in signals:
             self._correlate(tick, signal)
-            severity = self._severity(signal.per_day, signal.pattern)
+            severity = severity_of(signal.pattern, signal.per_day, self.settings.alerts)
             if severity is not None:
                 findings.append(self._single(signal, severity))
         if tick == self.last_of_second(tick):
@@ -257,7 +252,7 @@ class CorrelationStage(Stage[CorrelationTick]):
         findings = []
         for correlator in self._correlators():
             for joint in correlator.close_second(tick):
-                severity = self._severity(joint.per_day, "correlated_stress")
+                severity = severity_of("correlated_stress", joint.per_day, self.settings.alerts)
                 if severity == "warning" and self._is_critical(joint):
                     severity = "critical"
                 if severity is not None:
@@ -268,12 +263,6 @@ class CorrelationStage(Stage[CorrelationTick]):
         """Rare enough together, and at least two families that stand out by themselves."""
         parts = sorted(part.p_value for part in joint.contributions)
         return joint.per_day <= self.settings.alerts.critical_per_day / _STREAMS and parts[1] <= _CRITICAL_PART
-
-    def _severity(self, per_day: float, pattern: Pattern) -> Severity | None:
-        alerts, streams = self.settings.alerts, _STREAMS if pattern in _MAIN else _FURTHER_STREAMS
-        if per_day <= alerts.false_alarms_per_day / streams and pattern != "drift":
-            return "warning"
-        return "info" if per_day <= alerts.info_per_day / streams else None
 
     def _single(self, signal: Signal, severity: Severity) -> Finding:
         return Finding(

@@ -12,6 +12,7 @@ from detectors.decisions import Decisions, Trip
 from detectors.entities import Entities
 from detectors.events import Event
 from detectors.features.market import AccountCounts, MarketTick, Told
+from detectors.feeds import Feeds
 from detectors.latency_watch import Components
 from detectors.ledger import EvidenceWindow
 from detectors.limit_records import audit_of_trip
@@ -65,6 +66,7 @@ class MarketStage(Stage[MarketTick]):
             counters=self.counters,
             evicted="evicted_symbols",
         )
+        self._feeds = Feeds(settings, self.counters)
         self._components = Components(settings, self.counters)
         #: What accounts did in each tick of the longest window: symbol -> (trades, counts by account).
         self._recent: RecentTicks[dict[str, tuple[int, AccountCounts]]] = RecentTicks(_EVIDENCE_S * self._second_ticks)
@@ -110,16 +112,17 @@ class MarketStage(Stage[MarketTick]):
             state.add_latencies(typed)
 
     def judge(self, topic: str, events: Sequence[Event]) -> None:
-        """Let the guardrails look at raw values, at once."""
+        """Let the guardrails look at raw values, and see whether the input is in order, at once."""
         self._trips += self._guardrails.on_events(topic, events)
+        self._feeds.read(topic, events)
 
     def close_tick(self, tick: int, state: MarketTick, evidence: tuple[Evidence, ...]) -> None:
         """Let every symbol of the tick be watched, and hand on what its accounts did."""
         self._evidence.add(tick, evidence)
-        signals: list[Signal] = []
+        signals = self.guarded("feeds", partial(self._feeds.close_tick, tick, state, self._evidence), list[Signal]())
         for symbol in sorted(state.symbols):
             look = partial(self._watch(symbol).close_tick, tick, state.symbols[symbol], self._evidence)
-            signals += self.guarded(symbol, look, list[Signal]())
+            signals += self._feeds.hold_back(symbol, tick, self.guarded(symbol, look, list[Signal]()))
         acted = {name: (one.trades, one.accounts) for name, one in state.symbols.items() if one.trades or one.accounts}
         self._recent.add(tick, acted)
         if tick == self.last_of_second(tick):
@@ -164,17 +167,19 @@ class MarketStage(Stage[MarketTick]):
     def kept(self) -> dict[str, Entities[Any]]:
         """Symbols, components, the last ticks, and what guardrails remember."""
         kept: dict[str, Entities[Any]] = {"symbol": self._watches, "component": self._components.watches}
-        return kept | {"tick": self._recent.ticks} | self._guardrails.kept()
+        return kept | self._feeds.kept() | {"tick": self._recent.ticks} | self._guardrails.kept()
 
     def head(self) -> State:
         """What is not of a symbol."""
-        return super().head() | {"evidence": self._evidence.state(), "guardrails": self._guardrails.head()}
+        own = {"evidence": self._evidence.state(), "guardrails": self._guardrails.head(), "feeds": self._feeds.head()}
+        return super().head() | own
 
     def resume(self, head: State, cells: Cells, notes: list[str]) -> None:
         """Let the last ticks enter the windows of the symbols again."""
         super().resume(head, cells, notes)
         self._evidence.restore(head["evidence"])
         self._guardrails.resume(head["guardrails"], notes)
+        self._feeds.resume(head["feeds"])
         last_closed = self.closed_us // self.tick_us - 1
         for tick, symbols in self._recent.items():
             for symbol, (trades, accounts) in symbols.items():

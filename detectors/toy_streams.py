@@ -167,6 +167,22 @@ def liquidation_wave(chance: random.Random) -> Iterator[tuple[Features, Label]]:
         index += 1
 
 
+def feed_fault(chance: random.Random) -> Iterator[tuple[Features, Label]]:
+    """A feed each tenth of a second, unchanged in every fifth; silences and standstills of 3 s are planted."""
+    index, time_s, run = 0, 0.0, 0
+    while True:
+        planted = _is_planted(index)
+        gap_s = chance.uniform(0.05, 0.15) + (3.0 if planted else 0.0)
+        time_s += gap_s
+        run = run + 1 if chance.random() < 0.2 else 0
+        x: Features = {"time_s": time_s, "came": 1.0, "gap_s": gap_s, "unchanged": float(run)}
+        x |= {"repeats_tick": 0.0, "repeats_10s": 0.0, "behind_tick": 0.0, "behind_10s": 0.0}
+        if planted and index % (2 * _EVERY):
+            x |= {"gap_s": 0.1, "unchanged": 30.0}
+        yield x, "planted" if planted else "normal"
+        index += 1
+
+
 #: By the name of the detector; a detector without one is not finished.
 TOY_STREAMS: dict[str, ToyStream] = {
     "cancel_burst": cancel_burst,
@@ -178,4 +194,5 @@ TOY_STREAMS: dict[str, ToyStream] = {
     "latency_shock": latency_shock,
     "trade_burst": trade_burst,
     "liquidation_wave": liquidation_wave,
+    "feed_fault": feed_fault,
 }

@@ -10,7 +10,7 @@ from detectors.results import Contribution
 
 _WINDOWS = (("tick", 0.0), ("1s", 1.0), ("10s", 10.0))
 #: A trade of more than so many usual ones counts as so many: sizes have tails without a mean.
-_LARGEST_TRADE = 50.0
+_LARGEST_TRADE = 20.0
 #: Surprise of a burst of both sides and of many accounts counts half.
 _OF_A_CROWD = 0.5
 _LEARN_DEVIATIONS = 4.0
@@ -22,8 +22,9 @@ _SIZE_PRIOR = 5.0
 class TradeBurst(Detector):
     """Trades and traded notional in a tick, 1 and 10 s against the symbol's own forgetting rates.
 
-    The count in each window is tested against a negative binomial (`gamma_poisson.surprise`); so is notional, in units
-    of the usual trade, `notional / mean size`. A burst of both sides and of many accounts is a busy market: its
+    A count is tested against a negative binomial (`gamma_poisson.surprise`); so is notional in units of
+    the usual trade, `notional / mean size`, whose counts and history are divided by `E[size^2] / E[size]^2`: by so much
+    more than counts do sums of uneven sizes vary. A burst of both sides and of many accounts is a busy market: its
     surprise counts half, that of a burst on one side, or of one account, in full:
     `score = surprise (1 + max(lean, crowding)) / 2`, with `lean = |bought - sold| / (bought + sold)`. The largest is
     divided by what is usual for the symbol: one that always trades in bursts must outdo itself. A second teaches at
@@ -76,7 +77,7 @@ class TradeBurst(Detector):
         self.tick_s = tick_s
         self._trades = DecayedRate(half_life_s)
         self._sizes = DecayedRate(half_life_s)
-        self._mean_size = 0.0
+        self._mean_size = self._mean_square = 0.0
         self._weight = 0.0
         self._habit = 0.0
         self._born_s = -1.0
@@ -147,12 +148,14 @@ class TradeBurst(Detector):
         time_s = x.get("time_s", 0.0)
         of_trades, of_sizes = self._trades.gamma(time_s), self._sizes.gamma(time_s)
         crowding = min(count_of(x, "crowding"), 1.0)
+        even = self._mean_size**2 / self._mean_square if self._mean_square > 0.0 else 1.0
         found = []
         for name, length_s in _WINDOWS:
             seconds, trades = length_s or self.tick_s, count_of(x, f"trades_{name}")
             sizes = self._in_trades(count_of(x, f"notional_{name}"), trades)
             weight = _OF_A_CROWD + (1.0 - _OF_A_CROWD) * max(_lean(x, name), crowding)
-            found.append((weight * surprise(trades, *of_trades, seconds), weight * surprise(sizes, *of_sizes, seconds)))
+            of_notional = surprise(sizes * even, of_sizes[0] * even, of_sizes[1], seconds)
+            found.append((weight * surprise(trades, *of_trades, seconds), weight * of_notional))
         return found
 
     def _in_trades(self, notional: float, trades: float) -> float:
@@ -165,14 +168,18 @@ class TradeBurst(Detector):
         if self._mean_size > 0.0:
             size = min(size, _LARGEST_TRADE * self._mean_size)
         self._weight = min(self._weight + min(trades, _SIZE_PRIOR), 100.0 * _SIZE_PRIOR)
-        self._mean_size += min(trades, _SIZE_PRIOR) / self._weight * (size - self._mean_size)
+        step = min(trades, _SIZE_PRIOR) / self._weight
+        self._mean_size += step * (size - self._mean_size)
+        # Never below the square of the mean: the sizes of a tick are known by their mean only.
+        self._mean_square += step * (size * size - self._mean_square)
+        self._mean_square = max(self._mean_square, self._mean_size**2)
 
     def state(self) -> State:
         """Rates, mean size, habit, and when it began."""
         return {
             "parameters": [self.half_life_s, self.least_trades],
             "rates": [self._trades.state(), self._sizes.state()],
-            "sizes": [self._mean_size, self._weight],
+            "sizes": [self._mean_size, self._mean_square, self._weight],
             "now": [self._habit, self._born_s, self._second, *self._left],
         }
 
@@ -184,7 +191,7 @@ class TradeBurst(Detector):
             raise StateError(msg)
         for rate, saved in zip((self._trades, self._sizes), state["rates"], strict=True):
             rate.restore(saved)
-        self._mean_size, self._weight = state["sizes"]
+        self._mean_size, self._mean_square, self._weight = state["sizes"]
         self._habit, self._born_s, self._second, *self._left = state["now"]
 
 

@@ -43,6 +43,8 @@ class SymbolTick:
     __slots__ = (
         "accounts",
         "book",
+        "book_times",
+        "books",
         "bought_cents",
         "buys",
         "cancelled",
@@ -51,6 +53,7 @@ class SymbolTick:
         "liquidated",
         "references",
         "sold_cents",
+        "traded",
         "trades",
     )
 
@@ -66,9 +69,12 @@ class SymbolTick:
         self.flagged: list[int] | None = None
         self.liquidated: list[int] | None = None
         self.book: BookSnapshot | None = None
+        self.books = 0
+        self.book_times: set[int] = set()
         self.references: References | None = None
-        #: The cancels themselves, in any order: for who has to look closer.
+        #: The events themselves, in any order: for who has to look closer.
         self.cancelled: list[Cancel] = []
+        self.traded: list[Trade] = []
 
 
 class MarketTick:
@@ -117,6 +123,7 @@ class MarketTick:
         for trade in trades:
             state = self.symbol(trade.symbol)
             state.trades += 1
+            state.traded.append(trade)
             cents = int(trade.price * trade.amount * 100.0)
             cents = min(cents, LARGEST_CENTS)
             if trade.side == "buy":
@@ -166,6 +173,8 @@ class MarketTick:
         """Keep the newest book of each symbol; of two at the same microsecond the one that compares higher."""
         for book in books:
             state = self.symbol(book.symbol)
+            state.books += 1
+            state.book_times.add(book.timestamp)
             kept = state.book
             if kept is None or (book.timestamp, book.bids, book.asks) > (kept.timestamp, kept.bids, kept.asks):
                 state.book = book

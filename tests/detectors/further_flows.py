@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable, Iterable
 
 from detectors.config import CoreSettings
-from detectors.events import DerivativeTicker, Event, Latency, Liquidation, Side, Trade
+from detectors.events import BookSnapshot, DerivativeTicker, Event, Latency, Liquidation, Side, Trade
 from detectors.pipeline import Results
 from detectors.results import Alert, Pattern
 from tests.detectors.workers import results_of_pipeline
@@ -78,6 +78,22 @@ def liquidations(seed: int, seconds: float, per_s: AtTime, flagged: bool = False
             found.append(("trades", Trade(at_us(time_s), SYMBOL, PRICE, amount, "sell", liquidation=True)))
         else:
             found.append(("liquidations", Liquidation(at_us(time_s), SYMBOL, "sell", PRICE, amount)))
+    return found
+
+
+def books(seed: int, seconds: float, per_s: float = 4.0, scale: AtTime = lambda _: 1.0) -> list[Arrival]:
+    """Snapshots by the clock, with other depth each time, times a scale."""
+    chance, found = random.Random(seed), list[Arrival]()
+    for number in range(int(seconds * per_s)):
+        time_s = (number + 0.2 * chance.random()) / per_s
+        sides = [
+            [
+                (PRICE * (1.0 + sign * level * 3e-4), scale(time_s) * chance.lognormvariate(0.0, 0.3) * 10.0)
+                for level in range(1, 16)
+            ]
+            for sign in (-1, 1)
+        ]
+        found.append(("books", BookSnapshot(at_us(time_s), SYMBOL, *sides)))
     return found
 
 
