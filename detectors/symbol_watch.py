@@ -7,6 +7,7 @@ from detectors.base import State
 from detectors.cancel_watch import CancelWatch
 from detectors.config import CoreSettings
 from detectors.features.market import AccountCounts, SymbolTick
+from detectors.layering_watch import LayeringWatch
 from detectors.ledger import EvidenceWindow
 from detectors.liquidation_watch import LiquidationWatch
 from detectors.lockstep_watch import LockstepWatch
@@ -24,6 +25,7 @@ WATCHES: tuple[type[SymbolTickWatch[Any]], ...] = (
     MarkWatch,
     TradeWatch,
     LiquidationWatch,
+    LayeringWatch,
 )
 
 

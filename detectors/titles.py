@@ -33,6 +33,8 @@ def signal_title(signal: Signal) -> str:
     who = f" by {signal.entity}" if signal.scope == "account" else ""
     if signal.scope == "group":
         who = f" by {len(signal.accounts)} accounts in step"
+    if signal.pattern == "layering":
+        who = f" by {signal.accounts[0]}"
     if signal.scope == "market":
         return f"{pattern_name(signal.pattern)} of {signal.entity}{_seen(signal.contributions)}"
     return f"{pattern_name(signal.pattern)}{who} on {signal.symbol}{_seen(signal.contributions)}"

@@ -183,6 +183,20 @@ def feed_fault(chance: random.Random) -> Iterator[tuple[Features, Label]]:
         index += 1
 
 
+def layering(chance: random.Random) -> Iterator[tuple[Features, Label]]:
+    """Makers who pull some levels of a side, a second; one with ten levels of twenty times its fill is planted."""
+    index = 0
+    while True:
+        planted = _is_planted(index)
+        levels = 10 if planted else chance.choice((3, 3, 4, 5))
+        filled = chance.lognormvariate(5.0, 0.5)
+        x: Features = {"time_s": float(index), "levels": float(levels), "filled": filled}
+        x["cancels"], x["others"] = float(levels + chance.randrange(3)), 0.0 if planted else float(chance.randrange(4))
+        x["cancelled"] = filled * (20.0 if planted else chance.lognormvariate(1.0, 0.5))
+        yield x, "planted" if planted else "normal"
+        index += 1
+
+
 #: By the name of the detector; a detector without one is not finished.
 TOY_STREAMS: dict[str, ToyStream] = {
     "cancel_burst": cancel_burst,
@@ -195,4 +209,5 @@ TOY_STREAMS: dict[str, ToyStream] = {
     "trade_burst": trade_burst,
     "liquidation_wave": liquidation_wave,
     "feed_fault": feed_fault,
+    "layering": layering,
 }

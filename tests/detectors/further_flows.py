@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable, Iterable
 
 from detectors.config import CoreSettings
-from detectors.events import BookSnapshot, DerivativeTicker, Event, Latency, Liquidation, Side, Trade
+from detectors.events import BookSnapshot, Cancel, DerivativeTicker, Event, Latency, Liquidation, Side, Trade
 from detectors.pipeline import Results
 from detectors.results import Alert, Pattern
 from tests.detectors.workers import results_of_pipeline
@@ -12,6 +12,7 @@ from tests.helpers import Arrival, Log, at_us
 
 SYMBOL = "BTC-PERP"
 PRICE = 30_000.0
+SIDES: tuple[Side, Side] = ("buy", "sell")
 #: What something is at a time, in seconds from the beginning.
 AtTime = Callable[[float], float]
 
@@ -95,6 +96,38 @@ def books(seed: int, seconds: float, per_s: float = 4.0, scale: AtTime = lambda 
         ]
         found.append(("books", BookSnapshot(at_us(time_s), SYMBOL, *sides)))
     return found
+
+
+def cancels(seed: int, seconds: float, per_s: float = 4.0, accounts: int = 40) -> list[Arrival]:
+    """Makers of a crowd who take back one to four orders at once, of one side or of both."""
+    chance, found = random.Random(seed), list[Arrival]()
+    time_s = 0.0
+    while (time_s := time_s + chance.expovariate(per_s / 2.0)) < seconds:
+        account, side = f"acct-{chance.randrange(accounts):02d}", chance.choice(SIDES)
+        for _ in range(chance.randint(1, 4)):
+            side = side if chance.random() < 0.8 else chance.choice(SIDES)
+            found.append(a_cancel(chance, time_s, account, side, chance.lognormvariate(-2.0, 1.0)))
+    return found
+
+
+def layers(seed: int, begin_s: float, account: str, levels: int = 6) -> list[Arrival]:
+    """An account is filled for little on one side, and takes back layers of much on the other, within a second."""
+    chance = random.Random(seed)
+    fill = Trade(at_us(begin_s), SYMBOL, PRICE, 0.01, "buy", "", "acct-00", account)
+    return [
+        ("trades", fill),
+        *(a_cancel(chance, begin_s + 0.5, account, "buy", 3.0, level) for level in range(1, levels + 1)),
+    ]
+
+
+def a_cancel(
+    chance: random.Random, time_s: float, account: str, side: Side, amount: float, level: int | None = None
+) -> Arrival:
+    """A young order taken back, some hundredths of a per cent from the price."""
+    away = 1e-4 * (chance.randrange(1, 20) if level is None else level)
+    price = round(PRICE * (1.0 - away if side == "buy" else 1.0 + away), 2)
+    name = f"{account}-{time_s}-{chance.random()}"
+    return "cancels", Cancel(at_us(time_s), SYMBOL, account, name, side, price, amount, at_us(time_s - 2.0))
 
 
 def in_order(*streams: Iterable[Arrival]) -> list[Arrival]:
