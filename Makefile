@@ -1,6 +1,6 @@
 # Each target sets up .venv by itself; it needs make and Python 3.11 or newer with its venv module.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-kafka lint types contracts bench trial fuzz chaos chaos-short clean
+.PHONY: help demo test test-kafka lint types contracts bench quality trial fuzz chaos chaos-short clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
@@ -38,6 +38,9 @@ contracts: $(READY) ## What may import what
 bench: $(READY) ## Measure throughput and latency on this machine, into bench.json
 	$(BIN)/python -m tests.benchmarks
 
+quality: $(READY) ## How well planted incidents are found, against baselines, into quality/quality.json and quality.html
+	$(BIN)/python -m tests.benchmarks.detection --out quality
+
 trial: $(READY) ## Try that the benchmark works, and that memory holds under ten times the input, in two minutes
 	$(BIN)/python -m pytest -q -m benchmark
 
@@ -51,4 +54,4 @@ chaos-short: $(READY) ## The same in four minutes
 	$(BIN)/python -m tests.chaos --short
 
 clean: ## Remove what the other targets made
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis bench.json fuzz.json chaos.json
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis bench.json fuzz.json chaos.json quality

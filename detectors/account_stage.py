@@ -1,6 +1,6 @@
 """The account stage: everything that is keyed by account."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from operator import attrgetter
 from typing import Any
@@ -18,6 +18,7 @@ from detectors.events import Event, LeverageChange
 from detectors.ledger import EvidenceWindow, InputLedger
 from detectors.leverage_watch import LeverageWatch
 from detectors.limit_records import audit_of_trip
+from detectors.measures import Measure
 from detectors.results import Activity, ActivityFrame, Evidence, LeverageMove, Signal, SignalFrame, SignalTick
 from detectors.stage import Cells, Stage
 from detectors.timing import BEGINNING_US, Watermark
@@ -165,6 +166,14 @@ class AccountStage(Stage[AccountTick]):
     def ledgers(self) -> Mapping[str, InputLedger]:
         """What was read of leverage changes, and of frames of both kinds."""
         return {**super().ledgers(), ACTIVITY: self._frames, STRESS: self._stress_frames}
+
+    def measures(self) -> Iterator[Measure]:
+        """Give what can be shown of calibrations, limits and guardrails too."""
+        yield from super().measures()
+        yield self._accounts.measure()
+        yield self._leverage.measure()
+        yield from self._limits.controller.measures()
+        yield from self._guardrails.measures()
 
     def kept(self) -> dict[str, Entities[Any]]:
         """Accounts, their positions, and the last ticks."""

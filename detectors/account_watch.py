@@ -12,6 +12,7 @@ from detectors.crowd import Crowd
 from detectors.entities import Entities
 from detectors.features.market import CANCELS, NOTIONAL_CENTS
 from detectors.ledger import EvidenceWindow
+from detectors.measures import Measure, calibration_measure
 from detectors.recent_ticks import RecentTicks
 from detectors.results import Activity, Signal
 from detectors.revival import revived
@@ -89,6 +90,10 @@ class AccountWatch:
                 signals.append(self._signal(tick, account, rows, verdict, evidence))
         crowd.learn(time_s)
         return signals
+
+    def measure(self) -> Measure:
+        """Give whether scores are calibrated."""
+        return calibration_measure("cancel_burst_accounts", self._scorer)
 
     def kept(self) -> dict[str, Entities[Any]]:
         """Accounts, and what they did in the last ticks."""

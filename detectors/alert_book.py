@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -9,6 +10,7 @@ import msgspec
 from detectors.base import State
 from detectors.config import Alerts
 from detectors.ledger import merge_evidence
+from detectors.measures import Measure
 from detectors.ranking import ranking_score
 from detectors.results import Alert, Contribution, Evidence, Pattern, Severity, Status
 
@@ -115,6 +117,12 @@ class AlertBook:
 
     def __len__(self) -> int:
         return len(self._open)
+
+    def measures(self) -> Iterator[Measure]:
+        """Give the alerts that are open, by pattern, severity and symbol."""
+        for one in self._open.values():
+            finding = one.finding
+            yield Measure("alerts_open", (finding.pattern, finding.severity, finding.symbol), 1)
 
     def take(self, findings: list[Finding], now_us: int) -> list[Alert]:
         """Findings of one tick that ends at `now_us`; the alerts to send, worst first."""

@@ -11,6 +11,7 @@ from detectors.base import State
 from detectors.combination import cauchy_combination, several_at_once, truncated_product
 from detectors.config import Calibration
 from detectors.entities import Entities
+from detectors.measures import Measure, calibration_measure
 from detectors.results import Contribution, Scope, Signal
 from detectors.revival import revived
 from detectors.scorer import Scorer
@@ -164,6 +165,10 @@ class Correlator:
             if second - recent.last_second <= _MOST_SILENT_S and len(self._entities) <= _MOST_ENTITIES:
                 return
             self._entities.remove(entity)
+
+    def measure(self) -> Measure:
+        """Give whether joint scores are calibrated."""
+        return calibration_measure(f"correlation_{self.scope}", self._scorer)
 
     def kept(self) -> Entities[Any]:
         """What was lately seen of each entity."""

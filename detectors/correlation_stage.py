@@ -1,6 +1,6 @@
 """The correlation stage: everything together, and the alerts that come of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -8,8 +8,7 @@ import msgspec
 
 from detectors.alert_book import AlertBook, Finding
 from detectors.base import State
-from detectors.budget import APART, severity_of
-from detectors.budget import STREAMS as _STREAMS
+from detectors.budget import APART, STREAMS, severity_of
 from detectors.config import CoreSettings
 from detectors.correlation import Correlator, Joint
 from detectors.decisions import AlertMention, StressFrame
@@ -17,6 +16,7 @@ from detectors.entities import Entities
 from detectors.events import Event
 from detectors.ledger import InputLedger, merge_evidence
 from detectors.leverage_pool import LeveragePool
+from detectors.measures import Measure
 from detectors.results import Alert, Evidence, LeverageMove, Pattern, Severity, Signal, SignalFrame
 from detectors.revival import revived
 from detectors.seeds import seed_of
@@ -134,6 +134,14 @@ class CorrelationStage(Stage[CorrelationTick]):
     def ledgers(self) -> Mapping[str, InputLedger]:
         """What was read of frames."""
         return {SIGNALS: self._frames}
+
+    def measures(self) -> Iterator[Measure]:
+        """Give what can be shown of calibrations and open alerts too."""
+        yield from super().measures()
+        yield self._leverage.measure()
+        for one in self._correlators():
+            yield one.measure()
+        yield from self._book.measures()
 
     def kept(self) -> dict[str, Entities[Any]]:
         """Symbols, and what was lately seen of symbols, cohorts and the market."""
@@ -262,7 +270,7 @@ class CorrelationStage(Stage[CorrelationTick]):
     def _is_critical(self, joint: Joint) -> bool:
         """Rare enough together, and at least two families that stand out by themselves."""
         parts = sorted(part.p_value for part in joint.contributions)
-        return joint.per_day <= self.settings.alerts.critical_per_day / _STREAMS and parts[1] <= _CRITICAL_PART
+        return joint.per_day <= self.settings.alerts.critical_per_day / STREAMS and parts[1] <= _CRITICAL_PART
 
     def _single(self, signal: Signal, severity: Severity) -> Finding:
         return Finding(

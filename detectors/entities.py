@@ -69,6 +69,11 @@ class Entities(Generic[T]):
         self._changed: dict[Any, None] | None = None
         self._gone: dict[Any, None] = {}
 
+    @property
+    def most(self) -> int | None:
+        """How many are remembered at most; None: as many as are added."""
+        return self._most
+
     def __len__(self) -> int:
         return len(self._entities)
 

@@ -38,6 +38,18 @@ COMPONENT_LATENCY = GuardrailRule("component_latency", "latency of the component
 LEVERAGE_CAP = GuardrailRule("leverage_cap", "leverage of the position", "x", "reduce_only", "reduce_only")
 ACCOUNT_EXPOSURE = GuardrailRule("account_exposure", "notional of all positions", "quote", "warn", "reduce_only")
 OPEN_INTEREST_SHARE = GuardrailRule("open_interest_share", "share of open interest", "share", "warn", "reduce_only")
+RULES = (
+    PRICE_MOVE,
+    MARK_INDEX,
+    STALE_MARK,
+    STALE_INDEX,
+    DEPTH_FLOOR,
+    LIQUIDATIONS,
+    COMPONENT_LATENCY,
+    LEVERAGE_CAP,
+    ACCOUNT_EXPOSURE,
+    OPEN_INTEREST_SHARE,
+)
 
 
 class Bounds(NamedTuple):

@@ -8,6 +8,7 @@ from detectors.config import CoreSettings
 from detectors.entities import Entities
 from detectors.ledger import EvidenceWindow
 from detectors.leverage_spike import LeverageSpike
+from detectors.measures import Measure, calibration_measure
 from detectors.results import Evidence, LeverageMove, Signal
 from detectors.revival import revived
 from detectors.scorer import Scorer, signal_of
@@ -123,6 +124,10 @@ class LeveragePool:
             notional=max(state.near_cents, 0) / 100.0,
             evidence=state.evidence,
         )
+
+    def measure(self) -> Measure:
+        """Give whether scores are calibrated."""
+        return calibration_measure("leverage_spike", self._scorer)
 
     def kept(self) -> dict[str, Entities[Any]]:
         """Symbols."""

@@ -11,6 +11,7 @@ from detectors.events import LeverageChange
 from detectors.features.market import LARGEST_CENTS
 from detectors.ledger import EvidenceWindow
 from detectors.leverage_jump import LeverageJump
+from detectors.measures import Measure, calibration_measure
 from detectors.results import LeverageMove, Signal
 from detectors.revival import revived
 from detectors.scorer import Scorer, signal_of
@@ -165,6 +166,10 @@ class LeverageWatch:
             notional=notional_cents / 100.0,
             evidence=evidence,
         )
+
+    def measure(self) -> Measure:
+        """Give whether scores are calibrated."""
+        return calibration_measure("leverage_jump", self._scorer)
 
     def kept(self) -> dict[str, Entities[Any]]:
         """What accounts last were, and how they change."""

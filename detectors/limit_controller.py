@@ -2,7 +2,7 @@
 
 import heapq
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -17,6 +17,7 @@ from detectors.limit_settings import Baselines
 from detectors.limit_state import LimitState
 from detectors.limit_targets import ORDINARY_PER_DAY, Reading, Target, target_of
 from detectors.limited import Limited
+from detectors.measures import Measure
 from detectors.pressed_tick import Candidate, PressedTick
 from detectors.standing_orders import StandingOrders
 from detectors.stress import Stress
@@ -303,6 +304,16 @@ class LimitController:
         else:
             due_us = one.state.ended_us + round(self._settings.longest_hold_s * 1e6) + 1
         heapq.heappush(self._timers, (due_us, account))
+
+    def measures(self) -> Iterator[Measure]:
+        """Give the limits in force, and the operators' orders."""
+        yield Measure("limits_in_force", ("throttle",), sum(one.state.in_force for _, one in self._limited.items()))
+        for order in self._orders:
+            # Orders about all accounts stand in every partition.
+            if self._first or order.scope.startswith("account:"):
+                yield Measure("orders_in_force", (order.action,), 1)
+            if order.action == "pin":
+                yield Measure("limits_in_force", (order.limit,), 1)
 
     def kept(self) -> dict[str, Entities[Any]]:
         """Accounts that are or were limited."""

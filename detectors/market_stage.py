@@ -1,6 +1,6 @@
 """The market stage: everything that is keyed by symbol."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,6 +17,7 @@ from detectors.latency_watch import Components
 from detectors.ledger import EvidenceWindow
 from detectors.limit_records import audit_of_trip
 from detectors.market_guardrails import MarketGuardrails
+from detectors.measures import Measure
 from detectors.recent_ticks import RecentTicks
 from detectors.results import Activity, ActivityFrame, Evidence, Signal, SignalFrame, SignalTick
 from detectors.stage import Cells, Stage
@@ -146,6 +147,9 @@ class MarketStage(Stage[MarketTick]):
         for symbol, found in told.items():
             if found.interest is not None:
                 self._interest.append((tick, symbol, found.interest[1]))
+                watch = self._watches.get(symbol)
+                if watch is not None:
+                    watch.open_interest = found.interest[1]
 
     def _hand_on(self, tick: int, state: MarketTick, evidence: tuple[Evidence, ...]) -> None:
         rows: list[list[Activity]] = [[] for _ in range(self._partitions)]
@@ -163,6 +167,13 @@ class MarketStage(Stage[MarketTick]):
         watch = watch or self._watches.add(symbol, SymbolWatch(symbol, self.settings, self.counters))
         watch.sample(self.one_in)
         return watch
+
+    def measures(self) -> Iterator[Measure]:
+        """Give what can be shown of symbols and guardrails too."""
+        yield from super().measures()
+        for _, watch in self._watches.items():
+            yield from watch.measures()
+        yield from self._guardrails.measures()
 
     def kept(self) -> dict[str, Entities[Any]]:
         """Symbols, components, the last ticks, and what guardrails remember."""

@@ -2,7 +2,7 @@
 
 import heapq
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from detectors.base import State
@@ -10,6 +10,7 @@ from detectors.config import CoreSettings
 from detectors.entities import Entities, Name
 from detectors.events import Event
 from detectors.ledger import InputLedger
+from detectors.measures import Measure, entity_measures
 from detectors.results import Evidence, Refusal
 from detectors.timing import BEGINNING_US, Watermark
 
@@ -207,6 +208,10 @@ class Stage(Generic[TickState]):
     def ledgers(self) -> Mapping[str, InputLedger]:
         """What was read of each topic."""
         return self._ledgers
+
+    def measures(self) -> Iterator[Measure]:
+        """Give what can be shown of the stage, as it is now; a look at it changes nothing."""
+        yield from entity_measures(self.kept())
 
     def kept(self) -> dict[str, Entities[Any]]:
         """By kind, the entities that are saved one by one when they have changed."""

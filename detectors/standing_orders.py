@@ -1,5 +1,6 @@
 """The operators' orders in force: who is pinned or released, what is silenced, whether the controller rests."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -25,6 +26,9 @@ class StandingOrders:
 
     def __init__(self) -> None:
         self._by_scope: dict[str, Override] = {}
+
+    def __iter__(self) -> Iterator[Override]:
+        return iter(self._by_scope.values())
 
     def take(self, order: Override, now_us: int) -> bool:
         """Let an order be in force; False when its time is already over."""

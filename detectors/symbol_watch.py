@@ -1,17 +1,21 @@
 """All watches of one symbol."""
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 from detectors.base import State
 from detectors.cancel_watch import CancelWatch
 from detectors.config import CoreSettings
-from detectors.features.market import AccountCounts, SymbolTick
+from detectors.events import BookSnapshot
+from detectors.features.book import book_features
+from detectors.features.market import CANCELS, AccountCounts, SymbolTick
 from detectors.layering_watch import LayeringWatch
 from detectors.ledger import EvidenceWindow
 from detectors.liquidation_watch import LiquidationWatch
 from detectors.lockstep_watch import LockstepWatch
 from detectors.mark_watch import MarkWatch
+from detectors.measures import Measure, calibration_measure
 from detectors.results import Signal
 from detectors.thin_watch import ThinWatch
 from detectors.trade_watch import TradeWatch
@@ -50,8 +54,28 @@ class SymbolWatch:
         self._missing = WATCHES
         self._since_tick: int | None = None
         self._one_in = 1
+        #: For show: what was counted, the newest book, and the open interest last told.
+        self._cancels = self._trades = 0
+        self._book: BookSnapshot | None = None
+        self.open_interest: float | None = None
         #: When it was last asked: twice the tick, and one more at the end of a second.
         self.turn = -1
+
+    def measures(self) -> Iterator[Measure]:
+        """Give what can be shown of the symbol."""
+        symbol = self._spot.symbol
+        yield Measure("cancels", (symbol,), self._cancels)
+        yield Measure("trades", (symbol,), self._trades)
+        if self._book is not None:
+            x = book_features(self._book, self._spot.settings.market.order_notional)
+            yield Measure("spread_bp", (symbol,), x["spread_bp"])
+            yield Measure("imbalance", (symbol,), x["imbalance"])
+            for side in ("bid", "ask"):
+                yield Measure("depth_10bp", (symbol, side), x[f"{side}_depth_10bp"])
+        if self.open_interest is not None:
+            yield Measure("open_interest", (symbol,), self.open_interest)
+        for watch in self._watches:
+            yield calibration_measure(watch.name, watch.scorer)
 
     def close_tick(self, tick: int, state: SymbolTick, evidence: EvidenceWindow) -> list[Signal]:
         """Let every watch look at what one tick brought."""
@@ -60,6 +84,9 @@ class SymbolWatch:
         self.turn = 2 * tick
         if state.accounts or state.trades:
             self._activity.count(tick, state.accounts, state.trades)
+            self._cancels += self._activity.now[CANCELS]
+            self._trades += state.trades
+        self._book = state.book or self._book
         if self._missing:
             self._make(state)
         signals: list[Signal] = []

@@ -197,6 +197,18 @@ def layering(chance: random.Random) -> Iterator[tuple[Features, Label]]:
         index += 1
 
 
+def series(chance: random.Random) -> Iterator[tuple[Features, Label]]:
+    """Minutes of a noisy sine; a value far off it is planted."""
+    index, since = 0, 100
+    while True:
+        planted = _is_planted(index)
+        since = 0 if planted else since + 1
+        value = math.sin(2 * math.pi * index / 40) + chance.gauss(0.0, 0.1) + (4.0 if planted else 0.0)
+        label: Label = "planted" if planted else "episode" if since < 100 else "normal"
+        yield {"value": value, "timestamp": 60.0 * index}, label
+        index += 1
+
+
 #: By the name of the detector; a detector without one is not finished.
 TOY_STREAMS: dict[str, ToyStream] = {
     "cancel_burst": cancel_burst,
@@ -204,6 +216,7 @@ TOY_STREAMS: dict[str, ToyStream] = {
     "leverage_spike": leverage_spike,
     "leverage_jump": leverage_jump,
     "lockstep": lockstep,
+    "series": series,
     "mark_divergence": mark_divergence,
     "latency_shock": latency_shock,
     "trade_burst": trade_burst,

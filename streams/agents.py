@@ -17,6 +17,7 @@ from streams.codecs import (
     encode_decision,
     encode_frame,
 )
+from streams.mapping.mapped_stream import NO_MAPPING, FieldMapping
 from streams.metrics import Metrics
 from streams.order_intake import OrderIntake, Since
 from streams.stations import EventIntake, EventStage, FrameIntake, Intake, OutgoingRecord, Stage, Station
@@ -111,7 +112,9 @@ class StageMakers(NamedTuple):
     correlation: Callable[[int], CorrelationStage]
 
 
-def market_station(partition: int, stage: EventStage, metrics: Metrics, max_record_bytes: int) -> Station:
+def market_station(
+    partition: int, stage: EventStage, metrics: Metrics, max_record_bytes: int, mapping: FieldMapping = NO_MAPPING
+) -> Station:
     """Events by symbol in; activity by account partition and signals out."""
 
     def to_records(output: object) -> Iterable[OutgoingRecord]:
@@ -125,12 +128,20 @@ def market_station(partition: int, stage: EventStage, metrics: Metrics, max_reco
                 yield OutgoingRecord(ACCOUNT_ACTIVITY, value, frame.source.encode(), account_partition)
         yield from _signal_records(made.signals, "market", partition, metrics)
 
-    intakes = {topic: EventIntake(topic, stage, max_record_bytes) for topic in MARKET_TOPICS}
-    return Station(partition, stage, intakes, to_records)
+    intakes = {
+        mapping.source_of(topic): EventIntake(topic, stage, max_record_bytes, mapping.streams.get(topic))
+        for topic in MARKET_TOPICS
+    }
+    return Station(partition, stage, intakes, to_records, names=mapping.names)
 
 
 def account_station(
-    partition: int, stage: AccountStage, metrics: Metrics, max_record_bytes: int, orders_since: Since | None = None
+    partition: int,
+    stage: AccountStage,
+    metrics: Metrics,
+    max_record_bytes: int,
+    orders_since: Since | None = None,
+    mapping: FieldMapping = NO_MAPPING,
 ) -> Station:
     """Leverage changes by account, activity, stress and operators' orders in; signals, limits and trips out."""
 
@@ -140,23 +151,26 @@ def account_station(
             yield from _decision_records(made.decisions, metrics)
             yield from _signal_records(made.signals, "account", partition, metrics)
 
+    reader = mapping.streams.get(ACCOUNT_EVENT_TOPIC)
     intakes: dict[str, Intake] = {
-        ACCOUNT_EVENT_TOPIC: EventIntake(ACCOUNT_EVENT_TOPIC, stage, max_record_bytes),
+        mapping.source_of(ACCOUNT_EVENT_TOPIC): EventIntake(ACCOUNT_EVENT_TOPIC, stage, max_record_bytes, reader),
         ACCOUNT_ACTIVITY: FrameIntake(decode_activity_frame, stage.push_frame),
         STRESS: FrameIntake(decode_stress_frame, stage.push_stress),
     }
     orders = None if orders_since is None else OrderIntake(stage, orders_since, tells=partition == 0)
-    return Station(partition, stage, intakes, to_records, orders)
+    return Station(partition, stage, intakes, to_records, orders, names=mapping.names)
 
 
-def correlation_station(partition: int, stage: CorrelationStage, metrics: Metrics, partitions: int) -> Station:
+def correlation_station(
+    partition: int, stage: CorrelationStage, metrics: Metrics, partitions: int, mapping: FieldMapping = NO_MAPPING
+) -> Station:
     """Signal frames in; alerts out, and stress to each of so many account partitions."""
 
     def to_records(output: object) -> Iterable[OutgoingRecord]:
         made = cast("CorrelationOutput", output)
         for alert in made.alerts:
-            metrics.observe_alert(alert)
-            yield OutgoingRecord(ALERTS, encode_alert(alert), alert.alert_id.encode())
+            metrics.decided.observe_alert(alert)
+            yield OutgoingRecord(ALERTS, encode_alert(mapping.as_on_broker(alert)), alert.alert_id.encode())
         if made.stress is not None:
             for value in frame_values(made.stress):
                 for account_partition in range(partitions):
@@ -205,10 +219,10 @@ def frame_values(
 
 def _decision_records(decisions: Decisions, metrics: Metrics) -> Iterator[OutgoingRecord]:
     for limit in decisions.limits:
-        metrics.observe_limit(limit)
+        metrics.decided.observe_limit(limit)
         yield OutgoingRecord(RATE_LIMITS, encode_decision(limit), limit.account.encode())
     for trip in decisions.trips:
-        metrics.observe_trip(trip)
+        metrics.decided.observe_trip(trip)
         yield OutgoingRecord(GUARDRAILS, encode_decision(trip), f"{trip.rule}/{trip.entity}".encode())
     for record in decisions.audit:
         yield OutgoingRecord(AUDIT, encode_decision(record), record.entity.encode())
@@ -217,8 +231,6 @@ def _decision_records(decisions: Decisions, metrics: Metrics) -> Iterator[Outgoi
 def _signal_records(frame: SignalFrame, stage: str, partition: int, metrics: Metrics) -> Iterator[OutgoingRecord]:
     if frame.closed_us > 0:
         metrics.watermark_lag_seconds.labels(stage, str(partition)).set(time.time() - frame.closed_us / 1e6)
-    for tick in frame.ticks:
-        for signal in tick.signals:
-            metrics.signals.labels(signal.pattern).inc()
+    metrics.decided.observe_signals(frame)
     for value in frame_values(frame):
         yield OutgoingRecord(SIGNALS, value, frame.source.encode(), 0)

@@ -25,6 +25,7 @@ from streams.faust_options import faust_options
 from streams.fetching import FetchLimits, InputEnd
 from streams.health import HealthServer, liveness_problems
 from streams.ledger import Acknowledgement
+from streams.mapping.mapping_file import read_mapping
 from streams.metrics import Metrics
 from streams.orders import OrderFeed
 from streams.pressure import Pressure
@@ -32,6 +33,7 @@ from streams.rooms import Room, agent_of
 from streams.settings import Settings
 from streams.snapshots import read_snapshots
 from streams.stations import OutgoingRecord, Station
+from streams.symbol_labels import SymbolLabels
 from streams.topics import ACCOUNT_ACTIVITY, SIGNALS, STRESS, ensure_topics, partition_of
 from streams.transport import BatchConsumer, BatchTransport
 
@@ -39,6 +41,8 @@ log = logging.getLogger(__name__)
 
 _BEAT_INTERVAL_S = 0.25
 _SHOW_INTERVAL_S = 1.0
+#: Looking at every symbol takes a while when there are thousands.
+_MEASURE_INTERVAL_S = 5.0
 #: Only our own workers write them.
 _GAPLESS = frozenset({ACCOUNT_ACTIVITY, SIGNALS, STRESS})
 
@@ -54,7 +58,8 @@ class SquallApp(faust.App):
         super().__init__(settings.app_id, **faust_options(settings))
         self.settings = settings
         self.registry = registry
-        self.metrics = Metrics.create(registry)
+        symbols = SymbolLabels(worker.metric_symbols, worker.metric_symbols_max)
+        self.metrics = Metrics.create(registry, settings.core, symbols)
         self.fetch_limits = FetchLimits(
             worker.max_batch_records, worker.max_batch_bytes, worker.fetch_max_wait_ms, gapless=_GAPLESS
         )
@@ -63,6 +68,7 @@ class SquallApp(faust.App):
         self.failure: str | None = None
         self.joined = False
         self.orders = OrderFeed(settings)
+        self.mapping = read_mapping(settings.mapping.file)
         self.rooms = _rooms(self, makers)
         self.pressure = Pressure(self.rooms, worker.degrade_lag_s, self.metrics)
         self.health: HealthServer | None = None
@@ -100,7 +106,11 @@ class SquallApp(faust.App):
             worker.web_host, worker.web_port, self.registry, self.liveness_problems, self.readiness_problems
         )
         await ensure_topics(
-            self.settings.broker, self.settings.partitions, self.settings.replication, self.settings.security
+            self.settings.broker,
+            self.settings.partitions,
+            self.settings.replication,
+            self.settings.security,
+            self.mapping.sources,
         )
         await self.orders.start()
         await super().on_first_start()
@@ -152,6 +162,7 @@ class SquallApp(faust.App):
 
     def on_seek(self, committed: Mapping[TP, int | None]) -> None:
         """See `Committer`."""
+        self.metrics.rebalances.inc()
         for room in self.rooms:
             room.assign(committed)
         self.joined = True
@@ -187,7 +198,7 @@ class SquallApp(faust.App):
 
     @Service.task
     async def _beat(self) -> None:
-        shown_s = 0.0
+        shown_s = measured_s = 0.0
         while not self.should_stop:
             self._beat_s = time.monotonic()
             if self._beat_s - shown_s >= _SHOW_INTERVAL_S and self.joined:
@@ -195,7 +206,13 @@ class SquallApp(faust.App):
                 for room in self.rooms:
                     room.show()
                 self.pressure.relieve(self._beat_s, time.process_time())
+            if self._beat_s - measured_s >= _MEASURE_INTERVAL_S and self.joined:
+                measured_s = self._beat_s
+                for room in self.rooms:
+                    room.show_measures()
+            asked_s = time.monotonic()
             await asyncio.sleep(_BEAT_INTERVAL_S)
+            self.metrics.event_loop_delay_seconds.observe(max(time.monotonic() - asked_s - _BEAT_INTERVAL_S, 0.0))
 
     @Service.task
     async def _tick(self) -> None:
@@ -268,14 +285,18 @@ def _rooms(app: SquallApp, makers: StageMakers) -> list[Room]:
     metrics, longest = app.metrics, app.settings.worker.max_record_bytes
     interval_s = app.settings.worker.snapshot_interval_s
     keeping = Keeping(app.settings.partitions, interval_s, secrets.token_hex(4))
-    upstream = {"market": agents.MARKET_TOPICS, "account": (agents.ACCOUNT_EVENT_TOPIC, ACCOUNT_ACTIVITY)}
+    mapping = app.mapping
+    market_topics = [mapping.source_of(topic) for topic in agents.MARKET_TOPICS]
+    account_topics = [mapping.source_of(topic) for topic in agents.ACCOUNT_TOPICS]
+    upstream = {"market": market_topics, "account": (mapping.source_of(agents.ACCOUNT_EVENT_TOPIC), ACCOUNT_ACTIVITY)}
+    most_ticks = app.settings.worker.max_open_ticks
 
     def room(name: str, topics: Sequence[str], make_station: Any) -> Room:  # noqa: ANN401
         return Room(
             name,
             topics,
             make_station,
-            make_backlog=lambda partition: Backlog(partition, topics, upstream, app.settings.worker.max_open_ticks),
+            make_backlog=lambda partition: Backlog(partition, topics, upstream, most_ticks, mapping.sources),
             send=app.send,
             input_end=app.input_end,
             first_offsets=app.first_offsets,
@@ -286,16 +307,18 @@ def _rooms(app: SquallApp, makers: StageMakers) -> list[Room]:
         )
 
     def market(partition: int) -> Station:
-        return agents.market_station(partition, makers.market(partition), metrics, longest)
+        return agents.market_station(partition, makers.market(partition), metrics, longest, mapping)
 
     def account(partition: int) -> Station:
-        return agents.account_station(partition, makers.account(partition), metrics, longest, app.orders.since)
+        stage, since = makers.account(partition), app.orders.since
+        return agents.account_station(partition, stage, metrics, longest, since, mapping)
 
     def correlation(partition: int) -> Station:
-        return agents.correlation_station(partition, makers.correlation(partition), metrics, app.settings.partitions)
+        stage = makers.correlation(partition)
+        return agents.correlation_station(partition, stage, metrics, app.settings.partitions, mapping)
 
     return [
-        room("market", agents.MARKET_TOPICS, market),
-        room("account", agents.ACCOUNT_TOPICS, account),
+        room("market", market_topics, market),
+        room("account", account_topics, account),
         room("correlation", (SIGNALS,), correlation),
     ]

@@ -9,6 +9,7 @@ from faust.types import TP
 from streams.alignment import Alignment, Progress, Reach, partitions_of
 from streams.batches import RecordBatch
 from streams.lag import ReadLag
+from streams.topics import NO_SOURCES
 
 
 class TimedStage(Protocol):
@@ -48,6 +49,8 @@ class Backlog:
         Per kind of stage, the topics that it reads: to hold a stage upstream is to hold these.
     max_open_ticks
         See `Alignment`.
+    sources
+        What topics are called on the broker, where the stage calls them otherwise.
 
     Attributes
     ----------
@@ -58,8 +61,14 @@ class Backlog:
     """
 
     def __init__(
-        self, partition: int, topics: Sequence[str], upstream: Mapping[str, Sequence[str]], max_open_ticks: int
+        self,
+        partition: int,
+        topics: Sequence[str],
+        upstream: Mapping[str, Sequence[str]],
+        max_open_ticks: int,
+        sources: Mapping[str, str] = NO_SOURCES,
     ) -> None:
+        self._sources = sources
         self._partition = partition
         self._upstream = upstream
         self._max_open_ticks = max_open_ticks
@@ -83,5 +92,5 @@ class Backlog:
         """Decide anew what is held, after the stage has closed what it can."""
         self._alignment = self._alignment or Alignment(self._max_open_ticks, stage.tick_us)
         progress = Progress(stage.settled_us, stage.open_ticks, stage.watermark.reached_us())
-        names = self._alignment.held(progress)
+        names = [self._sources.get(name, name) for name in self._alignment.held(progress)]
         self.held = frozenset(tp for name in names for tp in partitions_of(name, self._partition, self._upstream))

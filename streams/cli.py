@@ -15,11 +15,14 @@ from detectors.errors import ConfigError, SquallError
 from streams.commands import (
     alerts,
     config,
+    console,
     demo,
     doctor,
     explain,
     guardrails,
+    import_,
     limits,
+    notify,
     override,
     produce,
     replay,
@@ -81,6 +84,9 @@ app.command(epilog="Example: squall worker --broker localhost:9092 --web-port 60
 app.command("produce", epilog="Example: squall produce monday.ndjson.gz --broker localhost:9092 --speed 10")(
     produce.produce_files
 )
+app.command("import", epilog="Example: squall import BTCUSDT-*-2024-01-31.zip --out 2024-01-31.ndjson.gz")(
+    import_.import_files
+)
 app.command(epilog="Example: squall simulate --duration 120 --labels planted.ndjson > events.ndjson")(simulate.simulate)
 app.command(epilog="Example: squall topics --broker localhost:9092; squall topics --asyncapi > asyncapi.json")(
     topics.topics
@@ -89,7 +95,11 @@ app.command(epilog="Example: squall alerts --broker localhost:9092")(alerts.aler
 app.command(epilog="Example: squall limits acct-7; squall limits --all --json")(limits.limits)
 app.command(epilog="Example: squall guardrails --all")(guardrails.guardrails)
 app.command(epilog="Example: squall explain acct-7; squall explain 3f9a")(explain.explain)
+app.command(epilog="Example: squall notify --test; squall notify --broker localhost:9092")(notify.notify)
 app.add_typer(override.override, name="override")
+app.command(epilog="Example: squall console --port 8066 --worker http://localhost:6066 --token-file token")(
+    console.console
+)
 app.command(epilog="Example: squall doctor --broker localhost:9092")(doctor.doctor)
 app.command("config", epilog="Example: SQUALL_TIMING__TICK_MS=50 squall config")(config.config_command)
 

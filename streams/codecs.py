@@ -6,7 +6,7 @@ reason, and its neighbours are taken. Only a record that is no JSON array of sep
 
 import re
 from collections.abc import Callable, Collection, Sequence
-from typing import Literal, NamedTuple, TypeVar, cast
+from typing import Literal, NamedTuple, Protocol, TypeVar, cast
 
 import msgspec
 
@@ -55,6 +55,18 @@ class Decoded(NamedTuple):
     refused: list[RefusedElement]
 
 
+class RecordReader(Protocol):
+    """Reads records that are not of our own contract; msgspec.ValidationError when one does not fit."""
+
+    def one(self, raw: bytes) -> Event:
+        """Read a record, or an element of a frame, that is one object."""
+        ...
+
+    def one_or_frame(self, raw: bytes) -> Event | list[Event]:
+        """Read a record that is one object, or an array of them."""
+        ...
+
+
 class RecordDecoder:
     """Decodes the record values of one topic.
 
@@ -69,6 +81,8 @@ class RecordDecoder:
         An input topic; a key of `detectors.events.EVENT_TYPES`.
     max_record_bytes
         A longer value is refused unread.
+    reader
+        Reads the records where they are not of our own contract.
 
     Examples
     --------
@@ -81,17 +95,20 @@ class RecordDecoder:
     (41, 0, 'schema', 'Object missing required field `component`')
     """
 
-    def __init__(self, topic: str, max_record_bytes: int = 1_048_576) -> None:
+    def __init__(self, topic: str, max_record_bytes: int = 1_048_576, reader: RecordReader | None = None) -> None:
         kind = EVENT_TYPES[topic]
         self.topic = topic
         self.max_record_bytes = max_record_bytes
-        # Not strict: numbers may be sent as strings.
-        self._one = cast("Callable[[bytes], Event]", msgspec.json.Decoder(kind, strict=False).decode)
-        self._one_or_frame = cast(
-            "Callable[[bytes], Event | list[Event]]",
-            msgspec.json.Decoder(kind | list[kind], strict=False).decode,  # type: ignore[valid-type]
-        )
         self._checks_books = kind is BookSnapshot
+        self._one: Callable[[bytes], Event]
+        self._one_or_frame: Callable[[bytes], Event | list[Event]]
+        if reader is None:
+            # Not strict: numbers may be sent as strings.
+            self._one = msgspec.json.Decoder(kind, strict=False).decode
+            one_or_frame = msgspec.json.Decoder(kind | list[kind], strict=False)  # type: ignore[valid-type]
+            self._one_or_frame = one_or_frame.decode
+        else:
+            self._one, self._one_or_frame = reader.one, reader.one_or_frame
 
     def decode(self, values: Sequence[bytes | None], offsets: Sequence[int]) -> Decoded:
         """Decode record values, given with their offsets, in order."""

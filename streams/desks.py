@@ -17,6 +17,7 @@ from streams.checkpoints import Found, Log, Record
 from streams.journal import Checkpoint, Journal
 from streams.ledger import Acknowledgement, Ledger
 from streams.metrics import Metrics
+from streams.stage_metrics import Shown
 from streams.stations import OutgoingRecord, Station
 from streams.topics import SNAPSHOTS
 
@@ -74,6 +75,8 @@ class Desk:
         self.committed = dict(committed)
         self.lock = asyncio.Lock()
         self.shown: Counter[str] = Counter()
+        #: What the stage had measured when that was last shown.
+        self.measured: Shown = {}
         #: Whether the station knows what its predecessor knew.
         self.is_ready = False
         #: Whether everything that came of what the stage was given has been handed to the broker: not while a step is
@@ -134,6 +137,8 @@ class Desk:
     async def step(self, outgoing: Sequence[OutgoingRecord]) -> None:
         """Send what a step brought, and take a checkpoint behind it when one is due."""
         sent = [await self._send(record) for record in outgoing]
+        for topic, many in Counter(record.topic for record in outgoing).items():
+            self._metrics.sent.labels(topic).inc(many)
         self._outputs.note(sent)
         self.is_whole = True
         if time.monotonic() >= self._due_s:
@@ -196,6 +201,11 @@ class Desk:
                 "be looked for in another partition than it stands in. Set `partitions` back, or begin with new topics "
                 f"({SNAPSHOTS} too)."
             )
+        others = sorted(set(header.offsets) - set(self.station.inputs))
+        if others:
+            # Offsets of one topic say nothing about another, which may have come in its place.
+            notes.append(f"expected state of {', '.join(self.station.inputs)}, found some of {', '.join(others)} too")
+            return False
         if header.tick_us != self.station.stage.tick_us:
             ours = self.station.stage.tick_us // 1_000
             notes.append(f"expected state in ticks of {ours} ms, found {header.tick_us // 1_000} ms")

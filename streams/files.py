@@ -3,7 +3,7 @@
 import gzip
 import heapq
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
@@ -38,6 +38,9 @@ class UnroutableLine(NamedTuple):
     refused: RefusedElement
 
 
+Router = Callable[[bytes, str, int, int], Line | UnroutableLine]
+
+
 class _Route(msgspec.Struct):
     """What routing needs of a line; whatever is found there, so that all else is judged in one place."""
 
@@ -61,6 +64,8 @@ class EventFiles:
     ----------
     paths
         The files. Whether one is gzipped is seen from its first bytes.
+    router
+        Tells where a line belongs, as `route` does; another one where lines are not of our own contract.
 
     Raises
     ------
@@ -68,8 +73,9 @@ class EventFiles:
         While reading: a file cannot be read, or its compression is broken.
     """
 
-    def __init__(self, paths: Sequence[Path]) -> None:
+    def __init__(self, paths: Sequence[Path], router: Router | None = None) -> None:
         self._paths = paths
+        self._route = router or route
         self._open: list[BinaryIO] = []
         self._closed_bytes = 0
         self.total_bytes = sum(path.stat().st_size for path in paths if path.is_file())
@@ -95,7 +101,7 @@ class EventFiles:
                     for number, text in enumerate(_lines_of(file), 1):
                         raw = text.strip(b" \t\r\n")
                         if raw:
-                            line = route(raw, path.name, number, timestamp)
+                            line = self._route(raw, path.name, number, timestamp)
                             timestamp = line.timestamp
                             yield line
                 finally:

@@ -1,41 +1,51 @@
-"""What Prometheus sees: one bag of metrics, made for a registry.
+"""What Prometheus sees of a worker: one bag of metrics, made for a registry.
 
-Names begin with `squall_`, units are base units, labels have few values (never an account). Increment once for a batch.
+Names begin with `squall_`, units are base units, labels have few values: never an account, a symbol only by
+`symbol_labels.py`. Increment once for a batch. `grafana/metrics.md` lists them all.
 """
 
 import os
 import platform
-import time
 from collections import Counter as Tally
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import product
-from typing import Self, get_args
+from typing import Self
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.process_collector import ProcessCollector
 
-from detectors.decisions import RateLimit, Trip
+from detectors.config import CoreSettings
 from detectors.events import EVENT_TYPES
-from detectors.results import Alert, Pattern, Severity, Status
+from streams.decision_metrics import DecisionMetrics
+from streams.stage_metrics import StageMetrics
+from streams.symbol_labels import SymbolLabels
+from streams.topics import ACCOUNT_ACTIVITY, ALERTS, AUDIT, GUARDRAILS, RATE_LIMITS, SIGNALS, STRESS
 
 _LATENCY_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _STEP_BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
-#: Above it, event time is not the time of day (a replayed day), and the difference no latency.
-_LARGEST_LATENCY_S = 3_600.0
+_STAGES = ("market", "account", "correlation")
+_INPUTS = (*EVENT_TYPES, ACCOUNT_ACTIVITY, STRESS, SIGNALS)
+_OUTPUTS = (ACCOUNT_ACTIVITY, SIGNALS, STRESS, ALERTS, RATE_LIMITS, GUARDRAILS, AUDIT)
+#: Outcomes that are asked for though they may not have come yet.
+_OUTCOMES = ("scored", "warming", "published", "late", "duplicate", "model_failed", "score_not_finite", "expired")
+_LIMIT_OUTCOMES = ("limits_begun", "limits_tightened", "limits_eased", "limits_ended", "limits_over_budget", "orders")
+_EVICTED = {
+    "market": ("evicted_symbols", "evicted_guardrail_entities"),
+    "account": ("evicted_accounts", "evicted_positions", "evicted_limits", "evicted_guardrail_entities"),
+    "correlation": ("evicted_symbols", "evicted_cohorts"),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """Every metric of a worker."""
+    """Every metric of a worker: those of its inputs and outputs, of what it decides, and of what its stages know."""
 
     records: Counter
     events: Counter
     refused: Counter
     dead_letters: Counter
     stage_outcomes: Counter
-    alerts: Counter
-    signals: Counter
     open_ticks: Gauge
     watermark_lag_seconds: Gauge
     consumer_lag_records: Gauge
@@ -52,16 +62,28 @@ class Metrics:
     commits: Counter
     assigned_partitions: Gauge
     agent_progress_timestamp_seconds: Gauge
-    event_to_alert_seconds: Histogram
-    limits: Counter
-    guardrail_changes: Counter
-    event_to_trip_seconds: Histogram
     step_seconds: Histogram
+    sent: Counter
+    rebalances: Counter
+    event_loop_delay_seconds: Histogram
     info: Gauge
+    decided: DecisionMetrics
+    stages: StageMetrics
 
     @classmethod
-    def create(cls, registry: CollectorRegistry) -> Self:
+    def create(
+        cls, registry: CollectorRegistry, core: CoreSettings | None = None, symbols: SymbolLabels | None = None
+    ) -> Self:
         """Make the metrics and register them.
+
+        Parameters
+        ----------
+        registry
+            Where; one a process.
+        core
+            The settings of the core, of which some are shown; the defaults unless given.
+        symbols
+            Which symbols are named; all of few unless given.
 
         Examples
         --------
@@ -73,6 +95,7 @@ class Metrics:
         """
         # When a series began says nothing here, and would double their number.
         disable_created_metrics()  # type: ignore[no-untyped-call]
+        core = core or CoreSettings()
         metrics = cls(
             records=Counter("squall_records", "Kafka records taken.", ["topic"], registry=registry),
             events=Counter("squall_events", "Events taken out of records.", ["topic"], registry=registry),
@@ -84,10 +107,6 @@ class Metrics:
                 ["stage", "outcome"],
                 registry=registry,
             ),
-            alerts=Counter(
-                "squall_alerts", "Alert revisions sent.", ["pattern", "severity", "status"], registry=registry
-            ),
-            signals=Counter("squall_signals", "Signals sent.", ["pattern"], registry=registry),
             open_ticks=Gauge("squall_open_ticks", "Ticks not closed yet.", ["stage", "partition"], registry=registry),
             watermark_lag_seconds=Gauge(
                 "squall_watermark_lag_seconds",
@@ -159,30 +178,6 @@ class Metrics:
                 ["stage"],
                 registry=registry,
             ),
-            event_to_alert_seconds=Histogram(
-                "squall_event_to_alert_seconds",
-                "From an alert's event time to the moment it is sent.",
-                buckets=_LATENCY_BUCKETS_S,
-                registry=registry,
-            ),
-            limits=Counter(
-                "squall_rate_limits",
-                "Rate limits sent, renewals included.",
-                ["mode", "action", "indicator"],
-                registry=registry,
-            ),
-            guardrail_changes=Counter(
-                "squall_guardrail_changes",
-                "Guardrails that tripped or cleared.",
-                ["rule", "state", "level"],
-                registry=registry,
-            ),
-            event_to_trip_seconds=Histogram(
-                "squall_event_to_trip_seconds",
-                "From the event time of a guardrail's trip to the moment it is sent.",
-                buckets=_LATENCY_BUCKETS_S,
-                registry=registry,
-            ),
             step_seconds=Histogram(
                 "squall_step_seconds",
                 "Arithmetic of one step of a stage: a batch or a poll.",
@@ -190,7 +185,17 @@ class Metrics:
                 buckets=_STEP_BUCKETS_S,
                 registry=registry,
             ),
+            sent=Counter("squall_sent", "Records handed to the broker's client.", ["topic"], registry=registry),
+            rebalances=Counter("squall_rebalances", "Partitions were given out anew.", registry=registry),
+            event_loop_delay_seconds=Histogram(
+                "squall_event_loop_delay_seconds",
+                "How much later than asked for the event loop came back to a timer.",
+                buckets=_STEP_BUCKETS_S,
+                registry=registry,
+            ),
             info=Gauge("squall_process_info", "This process.", ["python", "pid"], registry=registry),
+            decided=DecisionMetrics.create(registry, core),
+            stages=StageMetrics.create(registry, symbols or SymbolLabels(), core.limits.mode),
         )
         ProcessCollector(namespace="squall", registry=registry)
         metrics._show_zeros()
@@ -199,41 +204,28 @@ class Metrics:
     def _show_zeros(self) -> None:
         """Show what has few values from the first scrape on, so that rates and alerts on them work."""
         self.info.labels(platform.python_version(), str(os.getpid())).set(1)
-        for topic in EVENT_TYPES:
+        for topic in _INPUTS:
             self.records.labels(topic)
             self.events.labels(topic)
             self.dead_letters.labels(topic)
-        for pattern in get_args(Pattern):
-            self.signals.labels(pattern)
-            for severity in get_args(Severity):
-                for status in get_args(Status):
-                    self.alerts.labels(pattern, severity, status)
+        for topic in _OUTPUTS:
+            self.sent.labels(topic)
+        for stage in _STAGES:
+            for counter in (self.snapshots, self.snapshot_bytes, self.restored, self.state_resets):
+                counter.labels(stage)
+            for outcome in (*_OUTCOMES, *_EVICTED[stage], *(_LIMIT_OUTCOMES if stage == "account" else ())):
+                self.stage_outcomes.labels(stage, outcome)
 
-    def observe_alert(self, alert: Alert) -> None:
-        """Count an alert that is being sent, and how long it took to get there."""
-        self.alerts.labels(alert.pattern, alert.severity, alert.status).inc()
-        latency_s = time.time() - alert.timestamp / 1e6
-        if 0.0 <= latency_s <= _LARGEST_LATENCY_S:
-            self.event_to_alert_seconds.observe(latency_s)
-
-    def observe_limit(self, limit: RateLimit) -> None:
-        """Count a rate limit that is being sent."""
-        self.limits.labels(limit.mode, limit.action, limit.indicator).inc()
-
-    def observe_trip(self, trip: Trip) -> None:
-        """Count a guardrail that has changed, and how long it took to get there."""
-        self.guardrail_changes.labels(trip.rule, trip.state, trip.level).inc()
-        latency_s = time.time() - trip.timestamp / 1e6
-        if 0.0 <= latency_s <= _LARGEST_LATENCY_S:
-            self.event_to_trip_seconds.observe(latency_s)
-
-    def forget_lag(self, partitions: Iterable[int], topics: Iterable[str]) -> None:
-        """Show no more lag of partitions that now belong to others."""
-        for topic, partition in product(topics, partitions):
-            for gauge in (self.consumer_lag_records, self.consumer_lag_seconds):
+    def forget(self, stage: str, partitions: Iterable[int], topics: Iterable[str]) -> None:
+        """Show nothing more of partitions that now belong to others."""
+        of_topics = (self.consumer_lag_records, self.consumer_lag_seconds, self.committed_offset)
+        of_stages = (self.open_ticks, self.watermark_lag_seconds)
+        for partition in partitions:
+            shown = [*product(of_topics, topics), *product(of_stages, (stage,))]
+            for gauge, name in shown:
                 # Removing one that was never shown would log a warning, and change nothing.
-                gauge.labels(topic, str(partition))
-                gauge.remove(topic, str(partition))
+                gauge.labels(name, str(partition))
+                gauge.remove(name, str(partition))
 
     def add_outcomes(self, stage: str, counted: Tally[str], shown: Tally[str]) -> None:
         """Bring the counters of a stage up to what it has `counted`; `shown` remembers what stands there."""

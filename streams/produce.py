@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from aiokafka import AIOKafkaProducer
@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaError
 from detectors.errors import BrokerError
 from streams.dead_letters import dead_letter
 from streams.files import NO_PARTITION, Line, UnroutableLine
+from streams.mapping.mapping_file import read_mapping
 from streams.security import client_security
 from streams.settings import Settings
 from streams.topics import DEAD_LETTERS, bootstrap_servers, ensure_topics, partition_of
@@ -64,7 +65,8 @@ async def produce(
     BrokerError
         The broker cannot be reached, its topics do not fit, or it refuses a record.
     """
-    await ensure_topics(settings.broker, settings.partitions, settings.replication, settings.security)
+    sources = read_mapping(settings.mapping.file).sources
+    await ensure_topics(settings.broker, settings.partitions, settings.replication, settings.security, sources)
     producer = AIOKafkaProducer(
         bootstrap_servers=bootstrap_servers(settings.broker),
         client_id=f"{settings.app_id}-produce",
@@ -74,7 +76,7 @@ async def produce(
         max_request_size=_LONGEST_RECORD_BYTES,
         **client_security(settings.security),
     )
-    sending = _Sending(producer, settings, frame)
+    sending = _Sending(producer, settings, frame, sources)
     try:
         await producer.start()
         pace = _Pace(speed)
@@ -120,7 +122,8 @@ class _Sending:
     is acknowledged before anything later is sent: it cannot be overtaken by what other partitions show.
     """
 
-    def __init__(self, producer: AIOKafkaProducer, settings: Settings, frame: int) -> None:
+    def __init__(self, producer: AIOKafkaProducer, settings: Settings, frame: int, sources: Mapping[str, str]) -> None:
+        self._sources = sources
         self.produced = Produced()
         self._producer = producer
         self._app_id = settings.app_id
@@ -160,7 +163,7 @@ class _Sending:
         topic, key = lines[0].topic, lines[0].key
         value = lines[0].raw if len(lines) == 1 else b"[" + b",".join(line.raw for line in lines) + b"]"
         self.produced.records[topic] += 1
-        await self._send(topic, value, key)
+        await self._send(self._sources.get(topic, topic), value, key)
 
     async def finish(self) -> None:
         """Send what waits, and see all of it acknowledged."""

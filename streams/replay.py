@@ -21,6 +21,7 @@ from detectors.events import EVENT_TYPES
 from detectors.pipeline import Pipeline
 from streams.codecs import WHOLE_RECORD, RecordDecoder, RefusedElement
 from streams.files import NO_PARTITION, Line, UnroutableLine
+from streams.mapping.mapping_file import read_mapping
 from streams.settings import Settings
 from streams.summary import Summary
 from streams.timeline import Timeline
@@ -49,7 +50,11 @@ class Replay:
         self.summary = Summary(partitions)
         self._partition_of = partial(partition_of, partitions=partitions)
         self._pipeline = Pipeline(settings.core, partitions, self._partition_of)
-        self._decoders = {topic: RecordDecoder(topic, settings.worker.max_record_bytes) for topic in EVENT_TYPES}
+        self._mapping = read_mapping(settings.mapping.file)
+        self._decoders = {
+            topic: RecordDecoder(topic, settings.worker.max_record_bytes, self._mapping.streams.get(topic))
+            for topic in EVENT_TYPES
+        }
         self._next_offset: Counter[tuple[str, int]] = Counter()
         self._timeline = timeline
 
@@ -100,11 +105,12 @@ class Replay:
         self._next_offset[topic, partition] += 1
         decoded = self._decoders[topic].decode([raw], [offset])
         if decoded.refused:
-            return topic, partition, decoded.refused[0]
+            return self._mapping.source_of(topic), partition, decoded.refused[0]
         (event,) = decoded.events
         refusal = self._pipeline.push(topic, offset, event)
         if refusal is not None:
-            return topic, partition, RefusedElement(offset, WHOLE_RECORD, refusal.reason, refusal.message, raw)
+            refused = RefusedElement(offset, WHOLE_RECORD, refusal.reason, refusal.message, raw)
+            return self._mapping.source_of(topic), partition, refused
         self.summary.see_event(topic, event.timestamp)
         if self._timeline is not None:
             self._timeline.see(event)
@@ -112,7 +118,7 @@ class Replay:
 
     def _write_results(self, files: dict[str, BinaryIO]) -> None:
         results = self._pipeline.results()
-        _write(files["alerts.ndjson"], results.alerts)
+        _write(files["alerts.ndjson"], [self._mapping.as_on_broker(alert) for alert in results.alerts])
         _write(files["signals.ndjson"], results.signals)
         _write(files["rate-limits.ndjson"], results.limits)
         _write(files["guardrails.ndjson"], results.trips)

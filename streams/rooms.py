@@ -23,6 +23,7 @@ from streams.dead_letters import dead_letter
 from streams.desks import Desk, Keeping, Send
 from streams.fetching import InputEnd
 from streams.metrics import Metrics
+from streams.stage_metrics import Source
 from streams.stations import OutgoingRecord, Station
 from streams.topics import DEAD_LETTERS, OVERRIDES, SNAPSHOTS
 
@@ -121,7 +122,7 @@ class Room:
                     f"but {', '.join(sorted(missing))} went elsewhere: have all topics the same number of partitions?"
                 )
         kept = {p: desk for p, desk in self._desks.items() if desk.committed == owned.get(p) and desk.is_whole}
-        self._metrics.forget_lag({*self._desks} - {*owned}, self.topics)
+        self._metrics.forget(self.name, {*self._desks} - {*owned}, self.topics)
         self._desks = {p: kept.get(p) or self._new_desk(p, offsets) for p, offsets in owned.items()}
         self._metrics.assigned_partitions.labels(self.name).set(len(self._desks))
         self._open = True
@@ -227,6 +228,11 @@ class Room:
                     self._metrics.consumer_lag_seconds.labels(topic, str(partition)).set(lag_s)
         progress = self._metrics.agent_progress_timestamp_seconds.labels(self.name)
         progress.set(time.time() - (time.monotonic() - self.ticked_s))
+
+    def show_measures(self) -> None:
+        """Bring what the stages measure up to date."""
+        sources = [Source(desk.station.stage, desk.measured) for desk in self._desks.values()]
+        self._metrics.stages.show(self.name, sources)
 
     async def _step(self, desk: Desk, outgoing: list[OutgoingRecord]) -> None:
         station = desk.station

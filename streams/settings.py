@@ -17,6 +17,7 @@ from detectors.config import CoreSettings
 from detectors.errors import ConfigError
 from streams.console.console_settings import ConsoleSettings
 from streams.layers import DEFAULT, Layer, read_layers, refuse_unknown
+from streams.mapping.mapping_settings import MappingSettings
 from streams.notify.notify_settings import NotifySettings
 from streams.security import SecuritySettings
 from streams.topics import bootstrap_servers
@@ -24,13 +25,13 @@ from streams.worker_settings import WorkerSettings
 
 #: The groups of the core stand beside those of the shell, not in a table of their own.
 CORE_GROUPS = tuple(group.name for group in fields(CoreSettings))
-#: Settings that are tables, whose names are the user's own: tiers of accounts, limits by symbol.
+#: Settings that are tables, whose names are the user's own: tiers of accounts, limits by symbol, receivers of alerts.
 _TABLES = [
     f"{group}.{leaf.name}"
     for group in CORE_GROUPS
     for leaf in fields(getattr(CoreSettings(), group))
     if isinstance(getattr(getattr(CoreSettings(), group), leaf.name), dict)
-]
+] + ["notify.sinks"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,7 @@ class Settings(BaseSettings):
     produce: ProduceSettings = Field(default_factory=ProduceSettings)
     notify: NotifySettings = Field(default_factory=NotifySettings)
     console: ConsoleSettings = Field(default_factory=ConsoleSettings)
+    mapping: MappingSettings = Field(default_factory=MappingSettings)
     core: CoreSettings = Field(default_factory=CoreSettings)
 
     _layers: tuple[Layer, ...] = PrivateAttr(default=())

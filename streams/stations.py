@@ -11,10 +11,12 @@ from detectors.results import Refusal
 from streams.alignment import Reach
 from streams.batches import RecordBatch
 from streams.checkpoints import Found, decode_state
-from streams.codecs import WHOLE_RECORD, RecordDecoder, RefusedElement, locate_refusals
+from streams.codecs import WHOLE_RECORD, RecordDecoder, RecordReader, RefusedElement, locate_refusals
 from streams.order_intake import OrderIntake
 
 Frame = TypeVar("Frame")
+#: Topics are called alike everywhere.
+NO_NAMES: Mapping[str, str] = {}
 
 
 class Stage(Protocol):
@@ -119,10 +121,12 @@ class EventIntake:
 
     rests = True
 
-    def __init__(self, topic: str, stage: EventStage, max_record_bytes: int) -> None:
+    def __init__(
+        self, topic: str, stage: EventStage, max_record_bytes: int, reader: RecordReader | None = None
+    ) -> None:
         self._topic = topic
         self._stage = stage
-        self._decoder = RecordDecoder(topic, max_record_bytes)
+        self._decoder = RecordDecoder(topic, max_record_bytes, reader)
 
     def take(self, batch: RecordBatch, now_us: int) -> tuple[list[int], list[RefusedElement]]:
         """Decode, push, and find the bytes of what was refused."""
@@ -187,6 +191,8 @@ class Station:
         Turns what `stage.poll` gives into records to send.
     orders
         How operators' orders get into the stage; None: it takes none.
+    names
+        How the stage calls topics that have another name on the broker.
     """
 
     def __init__(
@@ -196,8 +202,10 @@ class Station:
         intakes: Mapping[str, Intake],
         to_records: Callable[[object], Iterable[OutgoingRecord]],
         orders: OrderIntake | None = None,
+        names: Mapping[str, str] = NO_NAMES,
     ) -> None:
         self.partition = partition
+        self._names = names
         self.orders = orders
         self.stage = stage
         self._intakes = dict(intakes)
@@ -301,7 +309,7 @@ class Station:
 
     def _safe_offset(self, topic: str, position: int) -> int | None:
         last_event = self._last_event_offset.get(topic)
-        safe = self.stage.safe_offset(topic)
+        safe = self.stage.safe_offset(self._names.get(topic, topic))
         if last_event is None or (safe is not None and safe > last_event):
             return position
         return None if safe is None else min(safe, position)

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -59,6 +59,8 @@ class Topic:
         The type of its values where it stands fast.
     more
         Further settings on the broker.
+    is_foreign
+        Whether it belongs to the exchange: it is looked for, and never made.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Topic:
     retention_ms: int | None
     payload: type[msgspec.Struct] | None = None
     more: Mapping[str, str] = field(default_factory=dict)
+    is_foreign: bool = False
 
     def partitions(self, partitions: int) -> int:
         """How many partitions it has when co-partitioned topics have `partitions`."""
@@ -84,6 +87,8 @@ class Topic:
         return {"cleanup.policy": self.cleanup, **kept, **large, **self.more}
 
 
+#: Every topic has our own name.
+NO_SOURCES: Mapping[str, str] = {}
 #: Twice what a broker takes by default.
 LARGEST_RECORD_BYTES = 2 * 1_048_576
 
@@ -242,6 +247,27 @@ TOPICS: dict[str, Topic] = {
 INPUT_TOPICS: tuple[str, ...] = tuple(EVENT_TYPES)
 
 
+def topics_on_broker(sources: Mapping[str, str]) -> dict[str, Topic]:
+    """List every topic by its name on the broker.
+
+    Parameters
+    ----------
+    sources
+        By our name, the names of topics that belong to the exchange.
+
+    Examples
+    --------
+    >>> topics = topics_on_broker({"trades": "md.trades"})
+    >>> "trades" in topics, topics["md.trades"].is_foreign, topics["cancels"].is_foreign
+    (False, True, False)
+    """
+    named = (
+        replace(topic, name=sources[name], is_foreign=True) if name in sources else topic
+        for name, topic in TOPICS.items()
+    )
+    return {topic.name: topic for topic in named}
+
+
 @lru_cache(maxsize=_REMEMBERED_KEYS)
 def partition_of(key: str, partitions: int) -> int:
     """Tell the partition of a key, as Kafka's own default partitioner does (murmur2 of the UTF-8 key).
@@ -278,7 +304,11 @@ def bootstrap_servers(broker: str) -> list[str]:
 
 
 async def ensure_topics(
-    broker: str, partitions: int, replication: int = 1, security: SecuritySettings = NO_SECURITY
+    broker: str,
+    partitions: int,
+    replication: int = 1,
+    security: SecuritySettings = NO_SECURITY,
+    sources: Mapping[str, str] = NO_SOURCES,
 ) -> list[str]:
     """Create the topics that are missing and check those that exist; give the names of the created ones.
 
@@ -292,12 +322,14 @@ async def ensure_topics(
         Copies of each new topic, at most the number of brokers.
     security
         What the broker asks of its clients.
+    sources
+        By our name, the names of topics that belong to the exchange; these are never created.
 
     Raises
     ------
     BrokerError
-        The broker cannot be reached or refuses, or a topic exists with another number of partitions: keys would be
-        found elsewhere than the stages look for them.
+        The broker cannot be reached or refuses, a topic of the exchange is not there, or a topic exists with another
+        number of partitions: keys would be found elsewhere than the stages look for them.
     """
     admin = AIOKafkaAdminClient(
         bootstrap_servers=bootstrap_servers(broker), request_timeout_ms=10_000, **client_security(security)
@@ -305,11 +337,18 @@ async def ensure_topics(
     try:
         await admin.start()
         existing = await _partition_counts(admin)
-        _check_partitions(existing, partitions, broker)
-        missing = [topic for name, topic in TOPICS.items() if name not in existing]
+        topics = topics_on_broker(sources)
+        _check_partitions(topics, existing, partitions, broker)
+        missing = [topic for name, topic in topics.items() if name not in existing]
+        absent = [topic.name for topic in missing if topic.is_foreign]
+        if absent:
+            raise BrokerError(
+                f"expected the exchange's topics that the mapping names at {broker}, these are missing: "
+                f"{', '.join(absent)}. Create them, or correct `source` in the mapping file."
+            )
         if missing:
             await _create(admin, missing, partitions, replication)
-            _check_partitions(await _wait_for(admin, missing), partitions, broker)
+            _check_partitions(topics, await _wait_for(admin, missing), partitions, broker)
     except (KafkaError, OSError) as error:
         found = await connection_fault(bootstrap_servers(broker), security) or str(error) or type(error).__name__
         raise BrokerError(f"expected a Kafka broker at {broker}, found: {found}") from error
@@ -350,10 +389,10 @@ async def _partition_counts(admin: AIOKafkaAdminClient) -> dict[str, int]:
     return {topic["topic"]: len(topic["partitions"]) for topic in await admin.describe_topics()}
 
 
-def _check_partitions(counts: dict[str, int], partitions: int, broker: str) -> None:
+def _check_partitions(topics: Mapping[str, Topic], counts: dict[str, int], partitions: int, broker: str) -> None:
     wrong = [
         f"{name}: expected {topic.partitions(partitions)}, found {counts[name]}"
-        for name, topic in TOPICS.items()
+        for name, topic in topics.items()
         if counts.get(name, topic.partitions(partitions)) != topic.partitions(partitions)
     ]
     if wrong:

@@ -52,6 +52,8 @@ class WorkerSettings:
         Kafka's static membership: a stable name keeps a restarted worker's partitions; empty: off.
     idempotent_producer
         Let the broker remove duplicates of retried sends; the embedded broker cannot.
+    metric_symbols, metric_symbols_max
+        Symbols that match one of these patterns are named in metrics, at most so many, >= 0; the rest is `other`.
     producer_linger_ms, producer_compression, producer_timeout_s
         How long records wait for company, how they are packed, and when a send that was retried has failed.
     """
@@ -76,6 +78,8 @@ class WorkerSettings:
     watchdog_s: float = 30.0
     group_instance_id: str = ""
     idempotent_producer: bool = False
+    metric_symbols: tuple[str, ...] = ("*",)
+    metric_symbols_max: int = 50
     producer_linger_ms: int = 5
     producer_compression: Literal["", "lz4", "gzip", "snappy", "zstd"] = "lz4"
     producer_timeout_s: float = 20.0
@@ -93,6 +97,8 @@ class WorkerSettings:
             raise ConfigError(f"worker.max_open_ticks must be >= 2, was {self.max_open_ticks!r}")
         if not 0.0 <= self.degrade_lag_s < float("inf"):
             raise ConfigError(f"worker.degrade_lag_s must be >= 0, was {self.degrade_lag_s!r}")
+        if self.metric_symbols_max < 0:
+            raise ConfigError(f"worker.metric_symbols_max must be >= 0, was {self.metric_symbols_max!r}")
         if self.watchdog_s < 0:
             raise ConfigError(f"worker.watchdog_s must be >= 0, was {self.watchdog_s!r}")
         if self.settle_timeout_s >= self.stop_timeout_s:

@@ -18,14 +18,19 @@ def demo(
     record: Annotated[
         Path | None, typer.Option("--record", metavar="FILE", help="Draw the board and the verdict into an SVG file.")
     ] = None,
+    stay: Annotated[
+        bool, typer.Option("--stay", help="Stay up at the end, until Ctrl-C, to be looked at on the console.")
+    ] = False,
     config: ConfigOption = None,
 ) -> None:
     """Run everything on this machine and watch it: a broker, two workers, an exchange with planted incidents.
 
-    Ends by itself. The exit status is 0 only if every planted incident was found.
+    Alerts go to a webhook receiver, to an Alertmanager where one is installed, and to the ops console, whose address
+    the board shows. Ends by itself. The exit status is 0 only if every planted incident was found and every alert
+    delivered.
     """
     from streams.demo import DemoPlan, run_demo  # noqa: PLC0415 - much is loaded that no other command needs
 
     settings = Settings(config=text_of(config))
     plan = DemoPlan(seed=seed, duration_s=duration_s, pace_per_s=pace_per_s)
-    raise typer.Exit(run_demo(settings, plan, record=record))
+    raise typer.Exit(run_demo(settings, plan, record=record, stay=stay))

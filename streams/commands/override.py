@@ -2,7 +2,6 @@
 
 import getpass
 import shlex
-import uuid
 from typing import Annotated, Literal
 
 import typer
@@ -11,16 +10,16 @@ from rich.console import Console
 from rich.text import Text
 
 from detectors.decisions import LimitAction, OrderAction, Override
-from detectors.errors import ConfigError, DecodeError
+from detectors.errors import ConfigError
 from detectors.orders import ACCOUNT_SCOPE, CONTROLLER, PATTERN_SCOPE
 from streams.commands.options import BrokerOption, ConfigOption, JsonOption, text_of
 from streams.commands.shown import now_us, print_json, show_table, tell_unreadable, until_text
+from streams.order_making import make_order
 from streams.order_sending import orders_given, send_order
-from streams.orders import decode_order, encode_order
 from streams.settings import Settings
 from streams.story_text import order_text
 from streams.summary import printable
-from streams.times import clock_text, span_us
+from streams.times import clock_text
 from streams.topics import OVERRIDES
 
 _COLUMNS = ("order", "until", "by", "why", "given", "id")
@@ -190,16 +189,16 @@ def _order(
     limit: LimitAction = "throttle",
     multiplier: float = 1.0,
 ) -> Override:
-    """An order that every worker will take; ConfigError when it would be refused."""
-    now = now_us()
-    ends_us = now + span_us(lasting)
-    order = Override(
-        uuid.uuid4().hex, scope, action, author or _login_name(), reason.strip(), now, ends_us, limit, multiplier
+    return make_order(
+        scope,
+        action,
+        reason=reason,
+        lasting=lasting,
+        author=author or _login_name(),
+        now_us=now_us(),
+        limit=limit,
+        multiplier=multiplier,
     )
-    try:
-        return decode_order(encode_order(order)[1])
-    except (DecodeError, UnicodeError) as error:
-        raise ConfigError(f"this order would be refused: {error}") from error
 
 
 def _login_name() -> str:

@@ -10,6 +10,8 @@ from rich.table import Table
 from streams.commands.options import BrokerOption, ConfigOption, FilesArgument, PartitionsOption, SpeedOption, text_of
 from streams.commands.progress import reading
 from streams.files import EventFiles
+from streams.mapping.mapping_file import read_mapping
+from streams.mapping.routing import router_of
 from streams.produce import Produced, produce
 from streams.settings import Settings
 
@@ -29,7 +31,7 @@ def produce_files(
     Lines that belong to no topic go to dead-letters. Topics that are missing are created.
     """
     settings = Settings(broker=broker, partitions=partitions, config=text_of(config))
-    lines = EventFiles(files)
+    lines = EventFiles(files, router_of(read_mapping(settings.mapping.file)))
     with reading(lines, "produce") as on_line:
         produced = uvloop.run(produce(settings, lines, speed=speed, frame=frame, on_line=on_line))
     Console().print(produced_table(produced))

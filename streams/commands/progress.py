@@ -3,16 +3,29 @@
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from streams.files import EventFiles
+
+class Measured(Protocol):
+    """Files that tell how much of them has been read, in bytes as they lie on the disk."""
+
+    @property
+    def total_bytes(self) -> int:
+        """All of it."""
+        ...
+
+    @property
+    def read_bytes(self) -> int:
+        """How much of it."""
+        ...
 
 
 @contextlib.contextmanager
-def reading(files: EventFiles, what: str) -> Iterator[Callable[[int], None]]:
-    """Show how much of `files` has been read, in bytes as they lie on the disk.
+def reading(files: Measured, what: str) -> Iterator[Callable[[int], None]]:
+    """Show how much of `files` has been read.
 
     Gives what is to be called with the number of lines, now and then.
     """

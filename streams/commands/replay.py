@@ -10,6 +10,8 @@ from rich.console import Console
 from streams.commands.options import ConfigOption, FilesArgument, PartitionsOption, text_of
 from streams.commands.progress import reading
 from streams.files import EventFiles
+from streams.mapping.mapping_file import read_mapping
+from streams.mapping.routing import router_of
 from streams.settings import Settings
 
 
@@ -34,7 +36,7 @@ def replay(
         require_drawing()
     timeline = Timeline() if report else None
     run = Replay(settings, timeline)
-    lines = EventFiles(files)
+    lines = EventFiles(files, router_of(read_mapping(settings.mapping.file)))
     began_s = time.perf_counter()
     with reading(lines, "replay") as on_line:
         run.run(lines, out, on_line)

@@ -29,6 +29,7 @@ class Scene:
     found: list[Found]
     phase: str
     elapsed_s: float
+    console_url: str = ""
 
     @property
     def played_s(self) -> float:
@@ -55,7 +56,7 @@ def board(scene: Scene, lines: int = _ALL_LINES) -> RenderableType:
     hidden = f", {len(alerts) - _MOST_ALERTS} more below" if len(alerts) > _MOST_ALERTS else ""
     return Group(
         Panel(
-            _state(scene, counts_decisions=not has_room), title="squall demo", title_align="left", border_style="blue"
+            _state(scene, counts_decisions=not has_room), title=_title(scene), title_align="left", border_style="blue"
         ),
         Panel(
             _alert_table(watch, alerts[:_MOST_ALERTS]),
@@ -85,8 +86,13 @@ def line(scene: Scene) -> str:
         f"open alerts {len(watch.open_alerts())}",
         _decisions_text(watch),
         *(f"worst: {alert.severity} {printable(alert.title).plain}" for alert in worst),
+        *([f"console {scene.console_url}"] if scene.console_url else ()),
     ]
     return " | ".join(parts)
+
+
+def _title(scene: Scene) -> str:
+    return f"squall demo, console at {scene.console_url}" if scene.console_url else "squall demo"
 
 
 def has_begun(found: Found, now_us: int | None) -> bool:

@@ -11,6 +11,7 @@ from detectors.decisions import Level
 from detectors.results import Alert, Severity
 from streams.demo.board import latency_text
 from streams.demo.decided import Decided
+from streams.demo.delivery import Delivered
 from streams.demo.plan import clock
 from streams.demo.scoring import Found, taking_part
 from streams.demo.watch import Latency
@@ -43,6 +44,8 @@ class Verdict:
         The beginning of event time.
     decided
         Limits and guardrails.
+    delivered
+        Where alerts arrived.
     """
 
     found: list[Found]
@@ -55,6 +58,7 @@ class Verdict:
     latency: Latency | None
     start_us: int
     decided: Decided
+    delivered: Delivered
 
     @property
     def missed(self) -> list[Found]:
@@ -109,6 +113,7 @@ class Verdict:
         facts.add_row("alerts", f"{self.alerts}, of them false above info: {len(self.false_alarms)}")
         facts.add_row("rate limits", self._limited_text())
         facts.add_row("guardrails", printable(self._tripped_text()))
+        facts.add_row("delivered", self._delivered_text())
         facts.add_row("late events", f"{self.late:,}")
         facts.add_row("settled", f"all committed after {self.settled_s:.1f} s")
         return facts
@@ -120,6 +125,13 @@ class Verdict:
         planted = taking_part([one.incident for one in self.found], worst.accounts, worst.at_us)
         when = f"{len(worst.accounts):,} accounts at the worst moment, {self._clock(worst.at_us)}"
         return f"{when}; of them in planted incidents: {len(planted):,}"
+
+    def _delivered_text(self) -> Text:
+        found = self.delivered
+        manager = "no Alertmanager here" if found.alertmanager is None else f"Alertmanager {found.alertmanager}"
+        forged = f"; {found.refused} messages looked forged" if found.refused else ""
+        said = f"of {found.wanted} alerts: signed webhook {found.webhook}, console {found.console}, {manager}{forged}"
+        return Text(said) if found.is_whole else Text(said, style="bold red")
 
     def _tripped_text(self) -> str:
         rules = (_rule_text(rule, entities) for rule, entities in sorted(self.decided.ever_tripped.items()))

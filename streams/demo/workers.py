@@ -1,8 +1,6 @@
 """The workers of a demo: as many processes of `squall worker`, each with its own pages."""
 
 import asyncio
-import contextlib
-import socket
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +12,7 @@ import aiohttp
 from detectors.errors import BrokerError, SquallError
 from streams.broker import EMBEDDED_SESSION_TIMEOUT_S
 from streams.demo.children import Child, Children
+from streams.demo.ports import free_ports
 from streams.demo.sources import WorkerPage
 from streams.demo.watch import WorkerState
 from streams.security import NO_SECURITY
@@ -21,13 +20,15 @@ from streams.settings import Settings
 
 _READY_TIMEOUT_S = 60.0
 _ASK_EVERY_S = 0.25
-#: What the embedded broker needs, whatever else is configured.
+#: The embedded broker asks nobody who he is, whatever else is configured.
+NO_LOGIN = {f"SQUALL_SECURITY__{name.upper()}": str(value) for name, value in asdict(NO_SECURITY).items()}
+#: What workers need there besides.
 _ENVIRONMENT = {
     "SQUALL_WORKER__SESSION_TIMEOUT_S": f"{EMBEDDED_SESSION_TIMEOUT_S:.0f}",
     "SQUALL_WORKER__REBALANCE_TIMEOUT_S": f"{EMBEDDED_SESSION_TIMEOUT_S:.0f}",
     "SQUALL_WORKER__IDEMPOTENT_PRODUCER": "false",
     "SQUALL_WORKER__GROUP_INSTANCE_ID": "",
-    **{f"SQUALL_SECURITY__{name.upper()}": str(value) for name, value in asdict(NO_SECURITY).items()},
+    **NO_LOGIN,
 }
 
 
@@ -56,7 +57,9 @@ class Workers:
         self, children: Children, session: aiohttp.ClientSession, settings: Settings, broker: str, count: int
     ) -> None:
         self._partitions = settings.partitions
-        ports = _free_ports(count)
+        ports = free_ports(count)
+        #: Where each answers.
+        self.urls = [f"http://127.0.0.1:{port}" for port in ports]
         self._pages = [WorkerPage(session, port) for port in ports]
         self._children: list[Child] = [
             children.start(f"worker-{number}", _command(settings, broker, port), worker_environment(settings))
@@ -132,11 +135,3 @@ def _command(settings: Settings, broker: str, port: int) -> Sequence[str]:
     command += ["--partitions", str(settings.partitions)]
     config = settings_file(settings)
     return command if config is None else [*command, "--config", config]
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]

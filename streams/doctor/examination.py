@@ -25,8 +25,10 @@ from streams.doctor.setting_rules import check_settings
 from streams.doctor.topic_checks import check_topics
 from streams.doctor.topic_setting_checks import check_topic_settings
 from streams.layers import DEFAULT
+from streams.mapping.mapped_stream import FieldMapping
+from streams.mapping.mapping_file import read_mapping
 from streams.settings import Settings
-from streams.topics import INPUT_TOPICS, SIGNALS
+from streams.topics import INPUT_TOPICS, SIGNALS, topics_on_broker
 
 _GROUP_TOPICS = (*MARKET_TOPICS, *ACCOUNT_TOPICS, SIGNALS)
 #: Kafka's number of the request that begins an idempotent producer.
@@ -41,7 +43,8 @@ async def examine(settings: Settings) -> list[Line]:
     settings
         Those that a worker here would have.
     """
-    lines = [_origins(settings), *check_settings(settings)]
+    mapping = read_mapping(settings.mapping.file)
+    lines = [_origins(settings), *_mapping(mapping), *check_settings(settings)]
     reached = await reach(settings)
     lines += _addresses(reached)
     servers = [server for server, fault in reached.items() if fault is None]
@@ -49,7 +52,7 @@ async def examine(settings: Settings) -> list[Line]:
         return [*lines, Line("SKIP", "topics, rights, group, clocks", "not checked: no broker answers")]
     try:
         async with connected(settings, servers) as clients:
-            lines += [line async for line in _examine_broker(settings, clients)]
+            lines += [line async for line in _examine_broker(settings, clients, mapping)]
     except (KafkaError, OSError) as error:
         found = f"the connection broke: {str(error) or type(error).__name__}"
         lines.append(Line("FAIL", "broker", found, "see the broker's log, and try again"))
@@ -59,6 +62,11 @@ async def examine(settings: Settings) -> list[Line]:
 def _origins(settings: Settings) -> Line:
     where = sorted({origin.origin for origin in settings.origins() if origin.origin != DEFAULT})
     return Line("OK", "settings", f"readable, from {', '.join(where)}" if where else "readable, all of them defaults")
+
+
+def _mapping(mapping: FieldMapping) -> Iterator[Line]:
+    if mapping.file:
+        yield Line("OK", "mapping", f"{mapping.file}, in force for {mapping.describe() or 'nothing'}")
 
 
 def _addresses(reached: dict[str, str | None]) -> Iterator[Line]:
@@ -71,30 +79,32 @@ def _addresses(reached: dict[str, str | None]) -> Iterator[Line]:
             yield Line("FAIL" if alone else "WARN", f"broker {server}", f"does not answer: {fault}", mend)
 
 
-async def _examine_broker(settings: Settings, clients: Clients) -> AsyncIterator[Line]:
+async def _examine_broker(settings: Settings, clients: Clients, mapping: FieldMapping) -> AsyncIterator[Line]:
+    known = topics_on_broker(mapping.sources)
     cluster = await ask(lambda: facts.cluster_facts(clients))
-    topics = await ask(lambda: facts.topic_facts(clients))
+    topics = await ask(lambda: facts.topic_facts(clients, known))
     if isinstance(topics, Unanswered) or isinstance(cluster, Unanswered):
         reason = topics.reason if isinstance(topics, Unanswered) else "it does not say of which brokers it is made"
         yield Line("FAIL", "topics", f"the broker does not tell them: {reason}", "see its log, and our rights")
         return
     yield await _features(settings, clients, cluster)
-    for line in check_topics(settings, topics, len(cluster.brokers)):
+    for line in check_topics(settings, topics, len(cluster.brokers), known):
         yield line
     told = await ask(lambda: facts.topic_settings(clients, topics)) if topics else {}
     if isinstance(told, Unanswered):
         yield Line("SKIP", "settings of topics", f"not checked: {told.reason}")
     else:
-        for line in check_topic_settings(topics, told):
+        for line in check_topic_settings(topics, told, known):
             yield line
     group = await ask(lambda: facts.group_facts(clients, settings.app_id))
-    needed = [name for name in NEEDED if name in topics]
-    for line in check_rights(settings.app_id, await ask(lambda: facts.topic_rights(clients, needed)), group):
+    needed = {mapping.source_of(name): rights for name, rights in NEEDED.items()}
+    rights = await ask(lambda: facts.topic_rights(clients, [name for name in needed if name in topics]))
+    for line in check_rights(settings.app_id, rights, group, needed):
         yield line
     limits = await ask(lambda: facts.broker_settings(clients, cluster.brokers[0]))
     for line in check_session_bounds(settings, {} if isinstance(limits, Unanswered) else limits):
         yield line
-    for line in await _records(settings, clients, topics, group):
+    for line in await _records(settings, clients, topics, group, mapping):
         yield line
 
 
@@ -117,23 +127,26 @@ async def _records(
     clients: Clients,
     topics: dict[str, facts.TopicFacts],
     group: facts.GroupFacts | Unanswered,
+    mapping: FieldMapping,
 ) -> list[Line]:
-    names = [name for name in dict.fromkeys((*_GROUP_TOPICS, *INPUT_TOPICS)) if name in topics]
+    read_by_group = [mapping.source_of(name) for name in _GROUP_TOPICS]
+    inputs = [mapping.source_of(name) for name in INPUT_TOPICS]
+    names = [name for name in dict.fromkeys((*read_by_group, *inputs)) if name in topics]
     everywhere = [TopicPartition(name, part) for name in names for part in range(topics[name].partitions)]
     if not everywhere:
         return [*check_group(settings, group, reads_before=False)]
-    read = [tp for tp in everywhere if tp.topic in _GROUP_TOPICS]
+    read = [tp for tp in everywhere if tp.topic in read_by_group]
     # Asked for before the ends: the group may go on in between.
     committed = await ask(lambda: facts.committed_offsets(clients, settings.app_id, read))
     bounds = await ask(lambda: facts.log_bounds(clients, everywhere))
     if isinstance(bounds, Unanswered):
         return [Line("SKIP", "group, lag, clocks", f"not checked: {bounds.reason}")]
-    tails = await ask(lambda: records.read_tails(clients, bounds), records.DEADLINE_S)
+    tails = await ask(lambda: records.read_tails(clients, bounds, mapping), records.DEADLINE_S)
     if isinstance(tails, Unanswered):
         mend = "see the rights above, the broker's log, and leaders of partitions"
         return [Line("FAIL", "records", f"the inputs cannot be read: {tails.reason}", mend)]
     whole = {tp: (start, max(end, tails[tp].end if tp in tails else 0)) for tp, (start, end) in bounds.items()}
-    newest = [tail.newest for tp, tail in tails.items() if tp.topic in INPUT_TOPICS]
+    newest = [tail.newest for tp, tail in tails.items() if tp.topic in inputs]
     return [*await _offsets(settings, clients, group, committed, whole), *check_clocks(newest, _now_us())]
 
 

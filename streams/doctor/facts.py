@@ -11,7 +11,7 @@ from aiokafka.protocol.admin import ApiVersionRequest
 
 from streams.doctor.clients import Clients
 from streams.doctor.requests import NOT_TOLD, DescribeGroup, TopicRights
-from streams.topics import TOPICS
+from streams.topics import Topic
 
 #: How the embedded broker calls its cluster.
 _TANSU = "tansu_cluster"
@@ -57,11 +57,11 @@ async def cluster_facts(clients: Clients) -> ClusterFacts:
     return ClusterFacts(tuple(brokers), told.get("cluster_id") == _TANSU)
 
 
-async def topic_facts(clients: Clients) -> dict[str, TopicFacts]:
-    """Those of our topics that exist, and that we may see."""
+async def topic_facts(clients: Clients, known: Mapping[str, Topic]) -> dict[str, TopicFacts]:
+    """Those of the topics that we know that exist, and that we may see."""
     # Asked for all topics: asking for one by name may make the broker create it.
     described = await clients.admin.describe_topics()
-    return {topic["topic"]: _topic(topic["partitions"]) for topic in described if topic["topic"] in TOPICS}
+    return {topic["topic"]: _topic(topic["partitions"]) for topic in described if topic["topic"] in known}
 
 
 def _topic(partitions: list[dict[str, Any]]) -> TopicFacts:

@@ -10,6 +10,7 @@ from aiokafka import TopicPartition
 from detectors.events import EVENT_TYPES
 from streams.codecs import RecordDecoder
 from streams.doctor.clients import Clients
+from streams.mapping.mapped_stream import NO_MAPPING, FieldMapping
 
 #: How long records are waited for, and how long whoever asks for them should wait.
 _DEADLINE_S = 5.0
@@ -41,7 +42,9 @@ class Tail(NamedTuple):
     newest: Moment
 
 
-async def read_tails(clients: Clients, bounds: Bounds) -> dict[TopicPartition, Tail]:
+async def read_tails(
+    clients: Clients, bounds: Bounds, mapping: FieldMapping = NO_MAPPING
+) -> dict[TopicPartition, Tail]:
     """The ends of partitions that hold records; the embedded broker's own answer forgets most of the last batch."""
     ranges = {tp: (max(start, end - _LOOK_BACK), end) for tp, (start, end) in bounds.items() if end > start}
     ends: dict[TopicPartition, int] = {}
@@ -54,7 +57,7 @@ async def read_tails(clients: Clients, bounds: Bounds) -> dict[TopicPartition, T
         return position >= ends.setdefault(tp, max(ranges[tp][1], highwater))
 
     found = await _read(clients, {tp: first for tp, (first, _) in ranges.items()}, at_the_end)
-    return {tp: Tail(records[-1].offset + 1, _moment(records[-1])) for tp, records in found.items()}
+    return {tp: Tail(records[-1].offset + 1, _moment(records[-1], mapping)) for tp, records in found.items()}
 
 
 async def written_at(clients: Clients, offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
@@ -85,10 +88,12 @@ async def _read(
     return found
 
 
-def _moment(record: Any) -> Moment:  # noqa: ANN401 - has no types
+def _moment(record: Any, mapping: FieldMapping) -> Moment:  # noqa: ANN401 - has no types
     events = []
-    if record.topic in EVENT_TYPES:
-        events = RecordDecoder(record.topic).decode([record.value], [record.offset]).events
+    topic = mapping.names.get(record.topic, record.topic)
+    if topic in EVENT_TYPES:
+        decoder = RecordDecoder(topic, reader=mapping.streams.get(topic))
+        events = decoder.decode([record.value], [record.offset]).events
     return Moment(
         record.topic,
         record.partition,

@@ -33,15 +33,18 @@ NEEDED: dict[str, tuple[str, ...]] = {
 
 
 def check_rights(
-    app_id: str, topics: Mapping[str, int | None] | Unanswered, group: GroupFacts | Unanswered
+    app_id: str,
+    topics: Mapping[str, int | None] | Unanswered,
+    group: GroupFacts | Unanswered,
+    needed: Mapping[str, tuple[str, ...]] = NEEDED,
 ) -> Iterator[Line]:
-    """What of `NEEDED`, and of the consumer group, is not allowed."""
+    """What of `needed`, and of the consumer group, is not allowed."""
     if isinstance(topics, Unanswered):
         yield _untold("rights on topics", topics.reason)
-    elif not any(topics.get(name) is not None for name in NEEDED):
+    elif not any(topics.get(name) is not None for name in needed):
         yield _untold("rights on topics", "the broker does not tell them")
     else:
-        yield from _topic_rights(topics)
+        yield from _topic_rights(topics, needed)
     yield _group_rights(app_id, group)
 
 
@@ -59,9 +62,9 @@ def _group_rights(app_id: str, group: GroupFacts | Unanswered) -> Line:
     return _untold(check, "the broker does not tell them") if group.rights is None else Line("OK", check, "may join")
 
 
-def _topic_rights(topics: Mapping[str, int | None]) -> Iterator[Line]:
+def _topic_rights(topics: Mapping[str, int | None], wanted: Mapping[str, tuple[str, ...]]) -> Iterator[Line]:
     refused = False
-    for name, needed in NEEDED.items():
+    for name, needed in wanted.items():
         allowed = topics.get(name)
         missing = [] if allowed is None else missing_rights(allowed, needed)
         if missing:

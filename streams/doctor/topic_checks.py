@@ -5,12 +5,22 @@ from collections.abc import Iterator, Mapping
 from streams.doctor.facts import TopicFacts
 from streams.doctor.lines import Line
 from streams.settings import Settings
-from streams.topics import TOPICS
+from streams.topics import TOPICS, Topic
 
 
-def check_topics(settings: Settings, topics: Mapping[str, TopicFacts], brokers: int) -> Iterator[Line]:
-    """What every broker tells: existence, partitions, copies."""
-    missing = [name for name in TOPICS if name not in topics]
+def check_topics(
+    settings: Settings, topics: Mapping[str, TopicFacts], brokers: int, known: Mapping[str, Topic] = TOPICS
+) -> Iterator[Line]:
+    """What every broker tells: existence, partitions, copies; `known` are all topics by their names on the broker."""
+    foreign = [name for name, topic in known.items() if topic.is_foreign and name not in topics]
+    if foreign:
+        yield Line(
+            "FAIL",
+            "topics of the exchange",
+            f"missing, or hidden from us: {', '.join(foreign)}",
+            "correct `source` in the mapping file, or create them; if they exist, allow us to describe them",
+        )
+    missing = [name for name in known if name not in topics and name not in foreign]
     if missing:
         yield Line(
             "FAIL",
@@ -19,15 +29,15 @@ def check_topics(settings: Settings, topics: Mapping[str, TopicFacts], brokers: 
             f"squall topics --partitions {settings.partitions} --replication {min(3, max(brokers, 1))}; "
             "if they exist, allow us to describe them",
         )
-    else:
-        yield Line("OK", "topics", f"all {len(TOPICS)} exist")
-    yield from _partitions(settings, topics)
+    elif not foreign:
+        yield Line("OK", "topics", f"all {len(known)} exist")
+    yield from _partitions(settings, topics, known)
     yield from _copies(settings, topics, brokers)
 
 
-def _partitions(settings: Settings, topics: Mapping[str, TopicFacts]) -> Iterator[Line]:
+def _partitions(settings: Settings, topics: Mapping[str, TopicFacts], known: Mapping[str, Topic]) -> Iterator[Line]:
     wanted = settings.partitions
-    counts = {name: found.partitions for name, found in topics.items() if TOPICS[name].partitioned}
+    counts = {name: found.partitions for name, found in topics.items() if known[name].partitioned}
     wrong = [f"{name} {many}" for name, many in counts.items() if many != wanted]
     if len(set(counts.values())) > 1:
         yield Line(
@@ -48,7 +58,7 @@ def _partitions(settings: Settings, topics: Mapping[str, TopicFacts]) -> Iterato
     elif counts:
         yield Line("OK", "co-partitioning", f"{wanted} partitions each, as `partitions` says")
     for name, found in topics.items():
-        if not TOPICS[name].partitioned and found.partitions != 1:
+        if not known[name].partitioned and found.partitions != 1:
             yield Line("FAIL", f"topic {name}", f"expected 1 partition, found {found.partitions}", "make it anew")
         if found.leaderless:
             yield Line(

@@ -12,7 +12,9 @@ _Found = list[Line] | None
 _Check = Callable[[Topic, TopicFacts, Mapping[str, str]], _Found]
 
 
-def check_topic_settings(topics: Mapping[str, TopicFacts], told: Mapping[str, Mapping[str, str]]) -> Iterator[Line]:
+def check_topic_settings(
+    topics: Mapping[str, TopicFacts], told: Mapping[str, Mapping[str, str]], known: Mapping[str, Topic] = TOPICS
+) -> Iterator[Line]:
     """Compare what the broker tells of each topic with what `streams/topics.py` says.
 
     Parameters
@@ -21,6 +23,8 @@ def check_topic_settings(topics: Mapping[str, TopicFacts], told: Mapping[str, Ma
         The topics that exist.
     told
         Their settings by topic; what a broker leaves out is not checked, and said.
+    known
+        All topics by their names on the broker.
     """
     checks: dict[str, _Check] = {
         "cleanup policy": _cleanup,
@@ -29,14 +33,14 @@ def check_topic_settings(topics: Mapping[str, TopicFacts], told: Mapping[str, Ma
         "copies in step": _in_step,
     }
     for what, check in checks.items():
-        answers = [check(TOPICS[name], facts, told.get(name, {})) for name, facts in topics.items()]
-        known = [lines for lines in answers if lines is not None]
-        wrong = [line for lines in known for line in lines]
+        answers = [check(known[name], facts, told.get(name, {})) for name, facts in topics.items()]
+        answered = [lines for lines in answers if lines is not None]
+        wrong = [line for lines in answered for line in lines]
         yield from wrong
-        if not known and topics:
+        if not answered and topics:
             yield Line("SKIP", what, "not checked: the broker does not tell it")
-        elif known and not wrong:
-            yield Line("OK", what, f"as it should be on {len(known)} topics")
+        elif answered and not wrong:
+            yield Line("OK", what, f"as it should be on {len(answered)} topics")
 
 
 def _cleanup(topic: Topic, _facts: TopicFacts, told: Mapping[str, str]) -> _Found:

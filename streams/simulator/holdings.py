@@ -40,7 +40,8 @@ class Holdings:
         self.leverage = rng.choice(LEVERAGES, count, p=_LEVERAGE_SHARES)
         self.leverage[: settings.makers] = _MAKER_LEVERAGE
         self.isolated = rng.random(count) < 0.4
-        used = np.minimum(rng.normal(0, 0.4, count), 0.93) * (1 / self.leverage - MAINTENANCE)
+        # Below -1 a short would have been entered below a price of zero.
+        used = np.clip(rng.normal(0, 0.4, count), -0.93, 0.93) * (1 / self.leverage - MAINTENANCE)
         self.entry = contract.price / (1 - signs * used)
         self._tradable = np.arange(count) >= settings.makers
         self._lots_per_unit = contract.lots_per_unit

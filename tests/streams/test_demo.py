@@ -102,6 +102,9 @@ def test_a_short_demo_takes_every_event_and_its_status_says_whether_all_was_foun
         r"rate limits +(nobody was limited|[\d,]+ accounts at the worst moment, \d\d:\d\d; of them)", said
     ), said
     assert re.search(r"guardrails +\w", said), said
+    delivered = re.search(r"of (\d+) alerts: signed webhook (\d+), console (\d+)", said)
+    assert delivered is not None, said
+    assert delivered[1] == delivered[2] == delivered[3]
     assert status == (0 if "all 5 planted incidents were found" in said else 1), said
     assert "planted" in (tmp_path / "board.svg").read_text(encoding="utf-8")
     if LINUX:
@@ -119,6 +122,7 @@ def test_no_process_outlives_a_demo_that_is_ended(
     until(lambda: bool(demo.running("streams.demo.feed")), 60.0, demo.said)
     assert len(demo.running("streams worker")) == 2
     assert len(demo.running("tansu")) == 1
+    assert len(demo.running("streams notify")) == len(demo.running("streams console")) == 1
     demo.process.send_signal(number)
     assert demo.ended(10.0) != 0
     until(lambda: not demo.processes(), deadline_s, demo.processes)

@@ -11,6 +11,7 @@ from rich.console import Console
 from detectors.errors import ConfigError
 from detectors.results import Alert
 from streams.demo.board import Scene, board, line
+from streams.demo.delivery import Delivered
 from streams.demo.feed import Progress
 from streams.demo.plan import DemoPlan, clock
 from streams.demo.scoring import match
@@ -36,6 +37,10 @@ def scene(watch: Watch, phase: str = "incidents") -> Scene:
     return Scene(PLAN, watch, match(INCIDENTS, watch.revisions), phase, elapsed_s=12.0)
 
 
+#: Five alerts, and each of them arrived.
+EVERYWHERE = Delivered(wanted=5, webhook=5, console=5, alertmanager=5, refused=0)
+
+
 def watch_at(event_s: float, *alerts: Alert) -> Watch:
     """A watch that has come to a time at 1,000 events a second, twice as fast as event time."""
     watch = Watch(2)
@@ -52,7 +57,7 @@ def finding(number: int) -> Alert:
     return alert(planted.start_us + 2_000_000, "correlated_stress", symbol=planted.symbol, alert_id=f"found-{number}")
 
 
-def verdict(watch: Watch, false: list[Alert]) -> Verdict:
+def verdict(watch: Watch, false: list[Alert], delivered: Delivered = EVERYWHERE) -> Verdict:
     return Verdict(
         found=match(INCIDENTS, watch.revisions),
         false_alarms=false,
@@ -64,6 +69,7 @@ def verdict(watch: Watch, false: list[Alert]) -> Verdict:
         latency=watch.latency(),
         start_us=START_US,
         decided=watch.decided,
+        delivered=delivered,
     )
 
 
@@ -230,3 +236,19 @@ def test_only_events_of_the_input_topics_count_as_taken() -> None:
         'squall_stage_outcomes_total{stage="account",outcome="scored"} 8.0\n'
     )
     assert worker_state(page) == WorkerState(partitions=3, events=7, late=1)
+
+
+def test_the_verdict_says_where_alerts_did_not_arrive() -> None:
+    watch = watch_at(70.0)
+    assert "signed webhook 5, console 5, Alertmanager 5" in text_of(verdict(watch, []).to_table())
+    missing = Delivered(wanted=5, webhook=4, console=5, alertmanager=None, refused=2)
+    assert not missing.is_whole
+    shown = text_of(verdict(watch, [], missing).to_table())
+    assert "of 5 alerts: signed webhook 4, console 5, no Alertmanager here; 2 messages looked forged" in shown
+
+
+def test_the_board_names_the_address_of_the_console() -> None:
+    watch = watch_at(10.0)
+    shown = Scene(PLAN, watch, match(INCIDENTS, []), "incidents", 12.0, "http://127.0.0.1:8066")
+    assert "console at http://127.0.0.1:8066" in text_of(board(shown))
+    assert line(shown).endswith("console http://127.0.0.1:8066")

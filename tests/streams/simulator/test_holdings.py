@@ -44,6 +44,14 @@ def test_nobody_is_bankrupt_at_the_start(seed: int) -> None:
     assert holdings_of(seed).bankrupt(60_000) == []
 
 
+@settings(deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_every_position_was_entered_at_a_price_above_zero(seed: int) -> None:
+    entries = holdings_of(seed).entry
+    assert entries.min() > 0.0
+    assert entries.max() < 60_000 * 20
+
+
 def test_a_long_is_bankrupt_when_the_mark_has_eaten_its_margin() -> None:
     holdings = holdings_of()
     holdings.lots[:] = 0

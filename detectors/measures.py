@@ -1,0 +1,71 @@
+"""Numbers that a stage has about itself and its market, for whoever wants to show them; nothing is decided by them."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, NamedTuple
+
+from detectors.entities import Entities
+from detectors.scorer import Scorer
+
+Quantity = Literal[
+    "entities",
+    "entities_fill",
+    "calibrations",
+    "cancels",
+    "trades",
+    "spread_bp",
+    "depth_10bp",
+    "imbalance",
+    "open_interest",
+    "alerts_open",
+    "limits_in_force",
+    "orders_in_force",
+    "trips_in_force",
+]
+
+
+class Measure(NamedTuple):
+    """One number, with what tells it from others of its quantity; those that are equal in both add up.
+
+    =================  ====================  =======================================================================
+    quantity           labels                value
+    =================  ====================  =======================================================================
+    `entities`         kind                  how many are remembered
+    `entities_fill`    kind                  the same, of those that may be, in [0, 1]
+    `calibrations`     detector, state       streams of scores whose calibration is `warming` or `warm`
+    `cancels`          symbol                since the stage began to watch it; starts again when it was forgotten
+    `trades`           symbol                as above
+    `spread_bp`        symbol                of the newest book, in basis points of the mid price
+    `depth_10bp`       symbol, side          notional within ten basis points of the mid price, by the newest book
+    `imbalance`        symbol                of the newest book, bid over ask within 25 basis points, in [-1, 1]
+    `open_interest`    symbol                as last told
+    `alerts_open`      pattern, sev., sym.   how many are open
+    `limits_in_force`  action                accounts with a limit now
+    `orders_in_force`  action                operators' orders now; the first partition has those about all accounts
+    `trips_in_force`   rule, level, symbol   entities that are tripped now; symbol is empty where the rule has none
+    =================  ====================  =======================================================================
+    """
+
+    quantity: Quantity
+    labels: tuple[str, ...]
+    value: float
+
+
+def entity_measures(kept: Mapping[str, Entities[Any]]) -> Iterator[Measure]:
+    """How many entities of each kind are remembered, and how near that is to the most.
+
+    Examples
+    --------
+    >>> accounts = Entities[int](4, save=int, load=lambda name, state, notes: state, turn=int)
+    >>> _ = accounts.add("a", 1)
+    >>> [tuple(measure) for measure in entity_measures({"account": accounts})]
+    [('entities', ('account',), 1), ('entities_fill', ('account',), 0.25)]
+    """
+    for kind, entities in kept.items():
+        yield Measure("entities", (kind,), len(entities))
+        if entities.most:
+            yield Measure("entities_fill", (kind,), len(entities) / entities.most)
+
+
+def calibration_measure(detector: str, scorer: Scorer) -> Measure:
+    """One stream of scores, by whether its calibration has seen enough."""
+    return Measure("calibrations", (detector, "warm" if scorer.pot.ready else "warming"), 1)

@@ -1,0 +1,1 @@
+"""What operators see: dashboards and rules, and the table of all metrics."""

@@ -1,0 +1,1 @@
+"""Market data as vendors and venues store it, read row by row into our own events."""

@@ -1,0 +1,180 @@
+"""What stages know, for Prometheus: entities, calibrations, markets, open alerts, limits and trips in force."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol, Self, get_args, runtime_checkable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from detectors.decisions import Level, LimitAction, Mode, OrderAction
+from detectors.guardrail_rules import RULES
+from detectors.measures import Measure, Quantity
+from detectors.results import Severity
+from streams.symbol_labels import OTHER, SymbolLabels
+
+#: Labels of a measure, and what it was when it was last shown.
+Shown = dict[tuple[Quantity, tuple[str, ...]], float]
+#: Several symbols have no spread in common: what cannot be added up is not shown of `other`.
+_OF_ONE_SYMBOL = frozenset({"spread_bp", "depth_10bp", "imbalance", "open_interest"})
+_COUNTED = frozenset({"cancels", "trades"})
+_UNITS: dict[Quantity, float] = {"spread_bp": 1e-4}
+
+
+@runtime_checkable
+class Measured(Protocol):
+    """A stage that has numbers to show."""
+
+    def measures(self) -> Iterable[Measure]:
+        """Give them as they are now."""
+        ...
+
+
+class Source(NamedTuple):
+    """A stage, and what of its counts was shown before."""
+
+    stage: object
+    shown: Shown
+
+
+@dataclass(frozen=True, slots=True)
+class StageMetrics:
+    """What stages measure; `show` brings it up to date for all stations of a room at once."""
+
+    entities: Gauge
+    entities_fill: Gauge
+    calibrations: Gauge
+    cancels: Counter
+    trades: Counter
+    spread_bp: Gauge
+    depth_10bp: Gauge
+    imbalance: Gauge
+    open_interest: Gauge
+    alerts_open: Gauge
+    limits_in_force: Gauge
+    orders_in_force: Gauge
+    trips_in_force: Gauge
+    symbols: SymbolLabels
+    mode: Mode
+    _shown: dict[str, set[tuple[Quantity, tuple[str, ...]]]] = field(default_factory=dict)
+
+    @classmethod
+    def create(cls, registry: CollectorRegistry, symbols: SymbolLabels, mode: Mode) -> Self:
+        """Make the metrics and register them.
+
+        Parameters
+        ----------
+        registry
+            Where.
+        symbols
+            Which symbols are named.
+        mode
+            That of limits.
+        """
+
+        def gauge(name: str, about: str, labels: Iterable[str]) -> Gauge:
+            return Gauge(f"squall_{name}", about, list(labels), registry=registry)
+
+        metrics = cls(
+            entities=gauge("entities", "Entities remembered, by kind.", ["stage", "kind"]),
+            entities_fill=gauge(
+                "entities_fill_ratio",
+                "Entities remembered by those that may be, of the fullest partition here; at 1 the longest silent go.",
+                ["stage", "kind"],
+            ),
+            calibrations=gauge(
+                "calibrations", "Streams of scores whose calibration is warming up, or warm.", ["detector", "state"]
+            ),
+            cancels=Counter("squall_market_cancels", "Cancels in closed ticks.", ["symbol"], registry=registry),
+            trades=Counter("squall_market_trades", "Trades in closed ticks.", ["symbol"], registry=registry),
+            spread_bp=gauge("market_spread_ratio", "Spread by mid price, of the newest book.", ["symbol"]),
+            depth_10bp=gauge(
+                "market_depth_10bp_notional",
+                "Notional, in quote currency, within ten basis points of the mid price, of the newest book.",
+                ["symbol", "side"],
+            ),
+            imbalance=gauge(
+                "market_imbalance_ratio",
+                "Bid less ask depth by their sum, within 25 basis points, in [-1, 1], of the newest book.",
+                ["symbol"],
+            ),
+            open_interest=gauge("market_open_interest", "Open interest as last told, in contracts.", ["symbol"]),
+            alerts_open=gauge("alerts_open", "Alerts that are open now.", ["pattern", "severity", "symbol"]),
+            limits_in_force=gauge("limits_in_force", "Accounts with a rate limit now.", ["mode", "action"]),
+            orders_in_force=gauge("overrides_in_force", "Operators' orders in force now.", ["action"]),
+            trips_in_force=gauge(
+                "guardrails_tripped",
+                "Entities tripped now; the symbol is empty where the rule has none.",
+                ["rule", "level", "symbol"],
+            ),
+            symbols=symbols,
+            mode=mode,
+        )
+        metrics._show_zeros()
+        return metrics
+
+    def show(self, room: str, sources: Iterable[Source]) -> None:
+        """Show what the stages of a room have measured; what none of them has any more is shown as 0, or not at all.
+
+        Parameters
+        ----------
+        room
+            The name of the stages.
+        sources
+            One for each partition; those that measure nothing are passed over.
+        """
+        now: Shown = {}
+        for stage, shown in sources:
+            before = shown.copy()
+            shown.clear()
+            for measure in stage.measures() if isinstance(stage, Measured) else ():
+                if measure.quantity in _COUNTED:
+                    shown[measure.quantity, measure.labels] = measure.value
+                    self._count(measure, before.get((measure.quantity, measure.labels), 0.0))
+                else:
+                    self._take(now, measure)
+        for (quantity, labels), value in now.items():
+            gauge: Gauge = getattr(self, quantity)
+            gauge.labels(*self._all_labels(room, quantity, labels)).set(value * _UNITS.get(quantity, 1.0))
+        for quantity, labels in self._shown.get(room, set()) - now.keys():
+            gauge = getattr(self, quantity)
+            if quantity in _OF_ONE_SYMBOL:
+                gauge.remove(*labels)
+            else:
+                gauge.labels(*self._all_labels(room, quantity, labels)).set(0)
+        self._shown[room] = set(now)
+
+    def _take(self, now: Shown, measure: Measure) -> None:
+        quantity, labels, value = measure
+        if quantity in _OF_ONE_SYMBOL:
+            if self.symbols.of(labels[0]) != OTHER:
+                now[quantity, labels] = value
+        else:
+            if quantity in ("alerts_open", "trips_in_force"):
+                labels = (*labels[:2], self.symbols.of(labels[2]))
+            before = now.get((quantity, labels), 0.0)
+            now[quantity, labels] = max(before, value) if quantity == "entities_fill" else before + value
+
+    def _count(self, measure: Measure, before: float) -> None:
+        # Below what it was: it was forgotten, and began again.
+        grown = measure.value - before if measure.value >= before else measure.value
+        if grown > 0:
+            counter: Counter = getattr(self, measure.quantity)
+            counter.labels(self.symbols.of(measure.labels[0])).inc(grown)
+
+    def _all_labels(self, room: str, quantity: Quantity, labels: tuple[str, ...]) -> tuple[str, ...]:
+        if quantity in ("entities", "entities_fill"):
+            return (room, *labels)
+        return (self.mode, *labels) if quantity == "limits_in_force" else labels
+
+    def _show_zeros(self) -> None:
+        """Show what has few values from the first scrape on."""
+        for severity in get_args(Severity):
+            self.alerts_open.labels("correlated_stress", severity, "*")
+        for action in get_args(LimitAction):
+            if action != "none":
+                self.limits_in_force.labels(self.mode, action)
+        for action in get_args(OrderAction):
+            self.orders_in_force.labels(action)
+        for rule in RULES:
+            for level in get_args(Level):
+                self.trips_in_force.labels(rule.name, level, "")

@@ -1,0 +1,99 @@
+"""How well incidents are found: `python -m tests.benchmarks.detection [--quick] [--out DIR] [--hours H]`.
+
+Writes `quality.json` and `quality.html` into DIR; `--quick` tries in half a minute that everything works, on too little
+flow to say anything.
+"""
+
+import argparse
+import os
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage
+from typing import Any
+
+from tests.benchmarks.detection.aims import aims
+from tests.benchmarks.detection.branches import GRACE_S, Plan, Run, run
+from tests.benchmarks.detection.figures import pictures
+from tests.benchmarks.detection.findings import findings
+from tests.benchmarks.detection.flows import RECORDINGS, Flow, recorded_flow, simulated_flow
+from tests.benchmarks.detection.page import show, write_json, write_page
+from tests.benchmarks.report import machine
+
+SEEDS = (101, 102)
+#: The one recording that is long enough to plant into.
+_RECORDING = "bitstamp-btcusd-2015-05-01-first-3h.ndjson.gz"
+
+Job = tuple[Flow, Plan]
+
+
+def jobs(hours: float) -> list[Job]:
+    """The simulated exchange under two seeds, each the other's clean half; the recording, whose halves are its own."""
+    planned = []
+    for fold, seed in enumerate(SEEDS):
+        flow = simulated_flow(seed, round(hours * 3_600))
+        planned.append((flow, Plan(1_200, 720, True, (0,), (fold,))))
+    if (RECORDINGS / _RECORDING).exists():
+        flow = recorded_flow(RECORDINGS / _RECORDING)
+        middle_s = (flow.seconds + 1_200) // 2
+        planned.append((flow, Plan(1_200, 450, True, (0, middle_s), (0, 1))))
+    return planned
+
+
+def quick_jobs() -> list[Job]:
+    """One onset in each of two short simulated flows."""
+    return [
+        (simulated_flow(seed, 640), Plan(480, 600, False, (0,), (fold,))) for fold, seed in enumerate(SEEDS)
+    ]  # fmt: skip
+
+
+def measure(planned: Sequence[Job]) -> list[Run]:
+    """Run all, two at a time; each forks, and waits for its fork."""
+    # Arrays here are small: more threads would only get in each other's way.
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    runs = []
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        begun = time.monotonic()
+        for found in pool.map(_measure, planned):
+            what = found.flow.file.rsplit("/", 1)[-1] or f"seed {found.flow.seed}"
+            print(f"{found.flow.name}, {what}: {len(found.branches)} incidents, {time.monotonic() - begun:.0f} s")
+            runs.append(found)
+    return runs
+
+
+def _measure(job: Job) -> Run:
+    return run(*job)
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.detection", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="try that everything works, in half a minute")
+    parser.add_argument("--hours", type=float, default=2.0, help="length of each simulated flow")
+    parser.add_argument("--out", type=Path, default=Path("quality"), help="directory to write to")
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    begun_s = time.monotonic()
+    runs = measure(quick_jobs() if options.quick else jobs(options.hours))
+    found = findings(runs)
+    used = [getrusage(who) for who in (RUSAGE_SELF, RUSAGE_CHILDREN)]
+    about: dict[str, Any] = {
+        "machine": machine(),
+        "seeds": SEEDS,
+        "grace_s": GRACE_S,
+        "quick": options.quick,
+        "cpu_s": sum(one.ru_utime + one.ru_stime for one in used),
+        "wall_s": time.monotonic() - begun_s,
+    }
+    reached = aims(found)
+    show(found, reached)
+    write_json(options.out / "quality.json", found, reached, about)
+    drawn = {name: pictures(name, [one for one in runs if one.flow.name == name], found[name]) for name in found}
+    write_page(options.out / "quality.html", found, reached, about, drawn)
+    print(f"{options.out / 'quality.json'}, {options.out / 'quality.html'}: {about['wall_s']:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

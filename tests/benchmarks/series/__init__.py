@@ -1,0 +1,1 @@
+"""How well `SeriesDetector` does on series of many kinds: `python -m tests.benchmarks.series`."""
