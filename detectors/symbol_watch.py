@@ -17,6 +17,7 @@ from detectors.lockstep_watch import LockstepWatch
 from detectors.mark_watch import MarkWatch
 from detectors.measures import Measure, calibration_measure
 from detectors.results import Signal
+from detectors.temperature_watch import TemperatureWatch
 from detectors.thin_watch import ThinWatch
 from detectors.trade_watch import TradeWatch
 from detectors.watch import Spot, SymbolTickWatch
@@ -30,6 +31,7 @@ WATCHES: tuple[type[SymbolTickWatch[Any]], ...] = (
     TradeWatch,
     LiquidationWatch,
     LayeringWatch,
+    TemperatureWatch,
 )
 
 

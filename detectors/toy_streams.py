@@ -209,6 +209,19 @@ def series(chance: random.Random) -> Iterator[tuple[Features, Label]]:
         index += 1
 
 
+def leverage_temperature(chance: random.Random) -> Iterator[tuple[Features, Label]]:
+    """Each 5 s funding, open interest, basis and volatility around their levels; all of them far up is planted."""
+    index, since = 0, 100
+    while True:
+        planted = _is_planted(index)
+        since, shift = (0, 1.0) if planted else (since + 1, 0.0)
+        x: Features = {"time_s": 5.0 * index, "funding": chance.gauss(1e-4, 1e-5) + 3e-4 * shift}
+        x |= {"interest": chance.gauss(10.0, 0.02) + 0.5 * shift, "basis": chance.gauss(0.0, 1e-4) + 2e-3 * shift}
+        x["volatility"] = chance.gauss(0.0, 0.2) + 2.0 * shift
+        yield x, "planted" if planted else "episode" if since < 60 else "normal"
+        index += 1
+
+
 #: By the name of the detector; a detector without one is not finished.
 TOY_STREAMS: dict[str, ToyStream] = {
     "cancel_burst": cancel_burst,
@@ -223,4 +236,5 @@ TOY_STREAMS: dict[str, ToyStream] = {
     "liquidation_wave": liquidation_wave,
     "feed_fault": feed_fault,
     "layering": layering,
+    "leverage_temperature": leverage_temperature,
 }

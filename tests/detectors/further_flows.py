@@ -1,5 +1,6 @@
 """Small seeded streams of the optional inputs, calm unless told otherwise, and what the pipeline says of them."""
 
+import math
 import random
 from collections.abc import Callable, Iterable
 
@@ -128,6 +129,20 @@ def a_cancel(
     price = round(PRICE * (1.0 - away if side == "buy" else 1.0 + away), 2)
     name = f"{account}-{time_s}-{chance.random()}"
     return "cancels", Cancel(at_us(time_s), SYMBOL, account, name, side, price, amount, at_us(time_s - 2.0))
+
+
+def contract(seed: int, seconds: float, heat: AtTime = lambda _: 0.0) -> list[Arrival]:
+    """Tickers of a contract each five seconds, all that they can tell; with heat, funding, interest and basis rise."""
+    chance, found, price, interest = random.Random(seed), list[Arrival](), PRICE, 0.0
+    time_s = 0.0
+    while (time_s := time_s + 5.0) < seconds:
+        price *= 1.0 + chance.gauss(0.0, 1e-4)
+        interest = 0.99 * interest + chance.gauss(0.0, 0.002)
+        hot = heat(time_s)
+        mark = price * (1.0 + chance.gauss(0.0, 1e-5) + 3e-4 * hot)
+        funding, contracts = chance.gauss(1e-4, 5e-6) + 1e-4 * hot, 1e4 * math.exp(interest + 0.1 * hot)
+        found.append(("tickers", DerivativeTicker(at_us(time_s), SYMBOL, None, mark, price, contracts, funding)))
+    return found
 
 
 def in_order(*streams: Iterable[Arrival]) -> list[Arrival]:
