@@ -93,7 +93,7 @@ class AccountWatch:
 
     def measure(self) -> Measure:
         """Give whether scores are calibrated."""
-        return calibration_measure("cancel_burst_accounts", self._scorer)
+        return calibration_measure("cancel_burst_accounts", is_warm=self._scorer.pot.ready)
 
     def kept(self) -> dict[str, Entities[Any]]:
         """Accounts, and what they did in the last ticks."""

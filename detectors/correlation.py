@@ -168,7 +168,7 @@ class Correlator:
 
     def measure(self) -> Measure:
         """Give whether joint scores are calibrated."""
-        return calibration_measure(f"correlation_{self.scope}", self._scorer)
+        return calibration_measure(f"correlation_{self.scope}", is_warm=self._scorer.pot.ready)
 
     def kept(self) -> Entities[Any]:
         """What was lately seen of each entity."""

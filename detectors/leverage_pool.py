@@ -127,7 +127,7 @@ class LeveragePool:
 
     def measure(self) -> Measure:
         """Give whether scores are calibrated."""
-        return calibration_measure("leverage_spike", self._scorer)
+        return calibration_measure("leverage_spike", is_warm=self._scorer.pot.ready)
 
     def kept(self) -> dict[str, Entities[Any]]:
         """Symbols."""

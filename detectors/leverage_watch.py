@@ -169,7 +169,7 @@ class LeverageWatch:
 
     def measure(self) -> Measure:
         """Give whether scores are calibrated."""
-        return calibration_measure("leverage_jump", self._scorer)
+        return calibration_measure("leverage_jump", is_warm=self._scorer.pot.ready)
 
     def kept(self) -> dict[str, Entities[Any]]:
         """What accounts last were, and how they change."""

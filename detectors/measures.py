@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
 from detectors.entities import Entities
-from detectors.scorer import Scorer
 
 Quantity = Literal[
     "entities",
@@ -66,6 +65,6 @@ def entity_measures(kept: Mapping[str, Entities[Any]]) -> Iterator[Measure]:
             yield Measure("entities_fill", (kind,), len(entities) / entities.most)
 
 
-def calibration_measure(detector: str, scorer: Scorer) -> Measure:
+def calibration_measure(detector: str, *, is_warm: bool) -> Measure:
     """One stream of scores, by whether its calibration has seen enough."""
-    return Measure("calibrations", (detector, "warm" if scorer.pot.ready else "warming"), 1)
+    return Measure("calibrations", (detector, "warm" if is_warm else "warming"), 1)

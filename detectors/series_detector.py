@@ -20,8 +20,10 @@ _TAIL_WARM_UP = 20.0
 #: Power of the mean by which views are combined: 1 is the harmonic mean of p-values, towards 0 the geometric one.
 _POWER = 0.5
 _MOST_SURPRISE = 60.0
-#: Half-life, in values, of the running mean that makes a strange stretch one stretch; half of the evidence is this.
+#: Half-life, in values, of the running mean that makes a strange stretch one stretch, and the most that one value adds
+#: to it: a spike must not linger. Half of the evidence is this mean.
 _STRETCH = 16.0
+_MOST_LINGERING = 6.0
 #: Evidence of chance: ln p is -0.8 e² up to `_BODY_END`, and goes on as the tangent. Measured on stationary series.
 _CURVATURE, _BODY_END = 0.8, 2.4
 #: Each nine of a score is this many decades of p.
@@ -31,8 +33,8 @@ _DECADES_A_NINE = 3.0
 class SeriesDetector(Detector):
     """Anomalies of one series without a shape of its own, whatever its scale, season or law, and without tuning.
 
-    Seven views look at each value: the error of a forecast from lags, longer means and the value a period ago (the
-    period is found by itself); the same error averaged over 8 and 32 values; the distance from the long level;
+    Six views look at each value: the error of a forecast from lags, longer means and the value a period ago (the
+    period is found by itself); the same error averaged over some values; the distance from the long level;
     stillness (values that change less than they use to); the level and the shape of the window of a period, the shape
     against those kept from before. Each view's ratio to its own usual size becomes a p-value by its own history
     (`TailHistogram`). They are combined, `e = 2 ln mean(p_i ** -0.5)`, and averaged with a running mean of `e`, so that
@@ -110,7 +112,7 @@ class SeriesDetector(Detector):
         look, surprises = self._look(value, time_s)
         self._looked = None
         if self.ready:
-            self._stretch.learn(_combined(surprises))
+            self._stretch.learn(min(_combined(surprises), _MOST_LINGERING))
         for ratio, tail in zip(look.ratios, self._tails, strict=True):
             if ratio is not None:
                 tail.learn(ratio)
@@ -154,7 +156,7 @@ class SeriesDetector(Detector):
 
     def _evidence(self, surprises: list[float]) -> float:
         now = _combined(surprises)
-        return 0.5 * (now + self._stretch.after(now))
+        return 0.5 * (now + self._stretch.after(min(now, _MOST_LINGERING)))
 
     def state(self) -> State:
         """Views, their tails, and the stretch."""

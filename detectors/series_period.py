@@ -8,6 +8,7 @@ _LEAST_CORRELATION = 0.3
 #: The shortest lag that comes this close to the best is the period; the others are its multiples.
 _NEARLY_BEST = 0.9
 _SHORTEST = 4
+_ONE_PEAK = 1.25
 
 
 def find_period(values: NDArray[np.float64]) -> int:
@@ -42,4 +43,7 @@ def find_period(values: NDArray[np.float64]) -> int:
     peaks = peaks[(peaks > below[0]) & (peaks >= _SHORTEST) & (correlations[peaks] >= _LEAST_CORRELATION)]
     if not len(peaks):
         return 0
-    return int(peaks[correlations[peaks] >= _NEARLY_BEST * correlations[peaks].max()][0])
+    first = peaks[correlations[peaks] >= _NEARLY_BEST * correlations[peaks].max()][0]
+    # Noise makes several peaks of one.
+    about = peaks[(peaks >= first) & (peaks < _ONE_PEAK * first)]
+    return int(about[np.argmax(correlations[about])])

@@ -13,12 +13,12 @@ from detectors.series_shapes import ShapeMemory
 
 Floats = NDArray[np.float64]
 
-#: Views in order: error of the forecast, the same over 8 and 32 values, distance from the long level, stillness, level
-#: of the window, shape of the window.
-VIEWS = ("error", "errors_short", "errors_long", "level", "stillness", "window_level", "window_shape")
+#: Views in order: error of the forecast, the same averaged over some values, distance from the long level, stillness,
+#: level of the window, shape of the window.
+VIEWS = ("error", "errors", "level", "stillness", "window_level", "window_shape")
 _NOTHING: tuple[float | None, ...] = (None,) * len(VIEWS)
 #: Half-lives of the short means, in values.
-_SHORT, _LONG, _STILL = 8.0, 32.0, 12.0
+_ERRORS, _STILL = 8.0, 12.0
 _SHAPES, _NEAREST, _SHAPES_A_WINDOW = 192, 3, 8
 #: Shapes kept before distances to them mean something.
 _ENOUGH_SHAPES = 16
@@ -89,7 +89,7 @@ class SeriesViews:
         self._error, self._deviation, self._step, self._window_deviation, self._distance = (
             FadingMean(half_life) for _ in range(5)
         )
-        self._short, self._long, self._recent_step = FadingMean(_SHORT), FadingMean(_LONG), FadingMean(_STILL)
+        self._recent_error, self._recent_step = FadingMean(_ERRORS), FadingMean(_STILL)
 
     def look(self, value: float, time_s: float | None) -> Look:
         """What each view says about a value, without learning it."""
@@ -107,8 +107,7 @@ class SeriesViews:
         still = self._recent_step.after(abs(value - last)) + tiny + 1e-9 * self._step.mean
         ratios: list[float | None] = [
             error / usual,
-            self._short.after(bounded) / usual,
-            self._long.after(bounded) / usual,
+            self._recent_error.after(bounded) / usual,
             abs(value - level) / (self._deviation.mean + tiny),
             (self._step.mean + tiny) / still,
             None,
@@ -117,10 +116,10 @@ class SeriesViews:
         mean, distance, shape = 0.0, 0.0, None
         if history.has_window:
             mean, shape = history.shape(value)
-            ratios[5] = abs(mean - level) / (self._window_deviation.mean + tiny)
+            ratios[4] = abs(mean - level) / (self._window_deviation.mean + tiny)
             if self._memory.used >= _ENOUGH_SHAPES:
                 distance = self._memory.distance(shape)
-                ratios[6] = distance / (self._distance.mean + tiny)
+                ratios[5] = distance / (self._distance.mean + tiny)
         known = tuple(ratios) if self._error.weight >= _KNOWN else _NOTHING
         return Look(known, expected, error, inputs, mean, distance, shape)
 
@@ -131,8 +130,8 @@ class SeriesViews:
         step = abs(value - history.last) if history.seen else 0.0
         if look.inputs is not None:
             bounded = self._bounded(self._error, look.error)
-            for mean in (self._short, self._long, self._error):
-                mean.learn(bounded)
+            self._recent_error.learn(bounded)
+            self._error.learn(bounded)
             self._forecast.learn(look.inputs, value - history.last)
             self._recent_step.learn(step)
             self._step.learn(self._bounded(self._step, step))
@@ -173,8 +172,8 @@ class SeriesViews:
 
     def _means(self) -> list[FadingMean]:
         return [
-            self.level, self._error, self._deviation, self._step, self._window_deviation, self._distance, self._short,
-            self._long, self._recent_step,
+            self.level, self._error, self._deviation, self._step, self._window_deviation, self._distance,
+            self._recent_error, self._recent_step,
         ]  # fmt: skip
 
     def state(self) -> State:

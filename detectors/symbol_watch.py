@@ -77,7 +77,7 @@ class SymbolWatch:
         if self.open_interest is not None:
             yield Measure("open_interest", (symbol,), self.open_interest)
         for watch in self._watches:
-            yield calibration_measure(watch.name, watch.scorer)
+            yield calibration_measure(watch.name, is_warm=watch.scorer.pot.ready)
 
     def close_tick(self, tick: int, state: SymbolTick, evidence: EvidenceWindow) -> list[Signal]:
         """Let every watch look at what one tick brought."""

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from detectors.events import EVENT_TYPES
+from streams.mapping.mapped_stream import NO_MAPPING, FieldMapping
 from streams.topics import DEAD_LETTERS, SNAPSHOTS, TOPICS, Topic
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -39,7 +40,9 @@ _DEAD_LETTER_HEADERS = {
 }
 
 
-def asyncapi_document(broker: str, partitions: int, replication: int = 1, app_id: str = "squall") -> dict[str, Any]:
+def asyncapi_document(
+    broker: str, partitions: int, replication: int = 1, app_id: str = "squall", mapping: FieldMapping = NO_MAPPING
+) -> dict[str, Any]:
     """Describe every topic.
 
     Parameters
@@ -52,6 +55,8 @@ def asyncapi_document(broker: str, partitions: int, replication: int = 1, app_id
         Copies of each topic.
     app_id
         The consumer group that reads events.
+    mapping
+        Which topics have another name on the broker, and which records are the exchange's own.
 
     Examples
     --------
@@ -62,6 +67,7 @@ def asyncapi_document(broker: str, partitions: int, replication: int = 1, app_id
     typed = [topic for topic in TOPICS.values() if topic.payload is not None]
     references, schemas = msgspec.json.schema_components([topic.payload for topic in typed], ref_template=_REFERENCE)
     messages = {topic.name: _message(topic, reference) for topic, reference in zip(typed, references, strict=True)}
+    messages |= {name: _mapped_message(TOPICS[name], mapping.file) for name in mapping.streams}
     untyped = {topic.name: _untyped_message(topic) for topic in TOPICS.values() if topic.payload is None}
     return {
         "asyncapi": "3.0.0",
@@ -73,7 +79,9 @@ def asyncapi_document(broker: str, partitions: int, replication: int = 1, app_id
         },
         "defaultContentType": "application/json",
         "servers": {"kafka": {"host": broker, "protocol": "kafka"}},
-        "channels": {name: _channel(topic, partitions, replication) for name, topic in TOPICS.items()},
+        "channels": {
+            name: _channel(topic, partitions, replication, mapping.source_of(name)) for name, topic in TOPICS.items()
+        },
         "operations": dict(operation for topic in TOPICS.values() for operation in _operations(topic, app_id)),
         "components": {"messages": messages | untyped, "schemas": _as_written(schemas)},
     }
@@ -128,6 +136,16 @@ def _message(topic: Topic, reference: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _mapped_message(topic: Topic, file: str) -> dict[str, Any]:
+    what = f"A record of the exchange's own, or an array of them; {file} says which of its fields is which."
+    return {
+        "name": topic.name,
+        "summary": topic.what,
+        "payload": {"description": what},
+        "bindings": _key_binding(topic),
+    }
+
+
 def _untyped_message(topic: Topic) -> dict[str, Any]:
     content_type, what = _UNTYPED[topic.name]
     return {
@@ -144,18 +162,18 @@ def _key_binding(topic: Topic) -> dict[str, Any]:
     return {"kafka": {"key": {"type": "string", "description": topic.key}, "bindingVersion": _KAFKA_BINDING}}
 
 
-def _channel(topic: Topic, partitions: int, replication: int) -> dict[str, Any]:
+def _channel(topic: Topic, partitions: int, replication: int, address: str) -> dict[str, Any]:
     configuration: dict[str, Any] = {"cleanup.policy": topic.cleanup.split(",")}
     for name, value in topic.configuration.items():
         if name != "cleanup.policy":
             configuration[name] = int(value) if value.isdecimal() else value
     return {
-        "address": topic.name,
+        "address": address,
         "description": topic.what,
         "messages": {topic.name: {"$ref": f"#/components/messages/{topic.name}"}},
         "bindings": {
             "kafka": {
-                "topic": topic.name,
+                "topic": address,
                 "partitions": topic.partitions(partitions),
                 "replicas": replication,
                 "topicConfiguration": configuration,

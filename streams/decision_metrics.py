@@ -82,10 +82,11 @@ class DecisionMetrics:
         """Show what has few values from the first scrape on, so that rates and alerts on them work."""
         for pattern in get_args(Pattern):
             self.signals.labels(pattern)
-            self.surprise.labels(pattern)
             for severity in get_args(Severity):
                 for status in get_args(Status):
                     self.alerts.labels(pattern, severity, status)
+        # One is enough for queries to be answered, and all would be half of the page.
+        self.surprise.labels("cancel_burst")
         mode: Mode = core.limits.mode
         self.limits_mode.labels(mode).set(1)
         for action in get_args(LimitAction):

@@ -1,14 +1,15 @@
 """The topics as `KafkaTopic` resources, for who runs Kafka with the operators of Strimzi 0.49 or later."""
 
 import json
+from collections.abc import Mapping
 
-from streams.topics import TOPICS, Topic
+from streams.topics import NO_SOURCES, Topic, topics_on_broker
 
 _API_VERSION = "kafka.strimzi.io/v1"
 
 
-def strimzi_topics(cluster: str, partitions: int, replication: int) -> str:
-    """Write every topic as YAML documents, one after the other.
+def strimzi_topics(cluster: str, partitions: int, replication: int, sources: Mapping[str, str] = NO_SOURCES) -> str:
+    """Write every topic of ours as YAML documents, one after the other.
 
     Parameters
     ----------
@@ -18,6 +19,8 @@ def strimzi_topics(cluster: str, partitions: int, replication: int) -> str:
         Partitions of every co-partitioned topic, at least 1.
     replication
         Copies of each topic, at most the number of brokers.
+    sources
+        By our name, the names of topics that belong to the exchange: those are left out.
 
     Examples
     --------
@@ -36,7 +39,8 @@ def strimzi_topics(cluster: str, partitions: int, replication: int) -> str:
         cleanup.policy: "delete"
         retention.ms: 259200000
     """
-    return "".join(_resource(topic, cluster, partitions, replication) for topic in TOPICS.values())
+    topics = topics_on_broker(sources).values()
+    return "".join(_resource(topic, cluster, partitions, replication) for topic in topics if not topic.is_foreign)
 
 
 def _resource(topic: Topic, cluster: str, partitions: int, replication: int) -> str:

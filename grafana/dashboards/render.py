@@ -20,7 +20,30 @@ RUNBOOK_URL = "/public/runbook.md"
 _DATASOURCE = kinds.DataSourceRef(type_val="prometheus", uid="${datasource}")
 _COLUMNS = 24
 _ALL = model.VariableOption(selected=True, text="All", value="$__all")
-_FIRING = 'ALERTS{alertname=~"Squall.*",alertname!="SquallWatchdog",alertstate="firing"}'
+#: What is marked on the time axis of every panel: name, query, colour, title and text.
+_MARKS = (
+    (
+        "Alerts about Squall",
+        'ALERTS{alertname=~"Squall.*",alertname!="SquallWatchdog",alertstate="firing"}',
+        "red",
+        "{{alertname}}",
+        "{{severity}} {{instance}} {{stage}} {{topic}}",
+    ),
+    (
+        "Limits frozen or killed",
+        'sum by (action) (squall_overrides_in_force{job=~"$job",action=~"freeze|kill"}) > 0',
+        "orange",
+        "Operators: {{action}}",
+        "No account is newly limited.",
+    ),
+    (
+        "Process started",
+        'time() - squall_process_start_time_seconds{job=~"$job",instance=~"$instance"} < 60',
+        "blue",
+        "{{instance}} started",
+        "A deployment, or a restart.",
+    ),
+)
 _Visual = timeseries.Panel | stat.Panel | table.Panel | statetimeline.Panel | heatmap.Panel
 
 
@@ -37,7 +60,7 @@ def to_json(board: Board, boards: Sequence[Board]) -> str:
         .time("now-30m", "now")
         .tooltip(model.DashboardCursorSync.CROSSHAIR)
         .variables(_variables(board))
-        .annotation(_firing_alerts())
+        .annotations([_annotation(*about) for about in _MARKS])
         .links(_links(board, boards))
     )
     for number, (at, thing) in enumerate(_placed(board), 1):
@@ -171,16 +194,16 @@ def _choice(name: str, label: str, query: str, everything: str = ".*") -> build.
     return made.all_value(everything) if everything else made
 
 
-def _firing_alerts() -> build.AnnotationQuery:
+def _annotation(name: str, expr: str, color: str, title: str, text: str) -> Builder[model.AnnotationQuery]:
     return (
         build.AnnotationQuery()
-        .name("Alerts about Squall")
+        .name(name)
         .datasource(_DATASOURCE)
-        .expr(_FIRING)
+        .expr(expr)
         .enable(enable=True)
-        .icon_color("red")
-        .title_format("{{alertname}}")
-        .text_format("{{severity}} {{instance}} {{stage}} {{topic}}")
+        .icon_color(color)
+        .title_format(title)
+        .text_format(text)
     )
 
 

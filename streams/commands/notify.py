@@ -10,13 +10,10 @@ from rich.text import Text
 
 from detectors.errors import ConfigError
 from streams.commands.options import BrokerOption, ConfigOption, text_of
-from streams.commands.shown import show_table
+from streams.commands.shown import now_us, show_table
 from streams.notify.database import open_database
 from streams.notify.dead_letters import dead_letters, redeliver
 from streams.notify.endpoint import Endpoint, endpoints_of
-from streams.notify.notifier import run_notifier
-from streams.notify.sink_task import now_us
-from streams.notify.trial import try_sinks
 from streams.notify.wording import headline
 from streams.settings import Settings
 from streams.times import clock_text
@@ -58,6 +55,8 @@ def notify(
     elif again:
         _redeliver(settings, sink)
     else:
+        from streams.notify.notifier import run_notifier  # noqa: PLC0415 - it loads slowly
+
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
         raise typer.Exit(run_notifier(settings))
 
@@ -81,6 +80,8 @@ def _check(endpoints: list[Endpoint]) -> int:
 
 
 def _try(settings: Settings, endpoints: list[Endpoint]) -> int:
+    from streams.notify.trial import try_sinks  # noqa: PLC0415 - as above
+
     if not endpoints:
         return _check(endpoints)
     trials = asyncio.run(try_sinks(endpoints, proxy=settings.notify.proxy, ca_file=settings.notify.ca_file))
@@ -115,8 +116,10 @@ def _show_dead(settings: Settings, sink: str | None) -> None:
 def _redeliver(settings: Settings, sink: str | None) -> None:
     db = open_database(settings.notify.state_dir)
     try:
-        queued, outdated = redeliver(db, now_us(), sink)
+        # What was given up for a sink that is no more is kept, in case it comes back.
+        counts = [redeliver(db, now_us(), name) for name in settings.notify.sinks if sink in (None, name)]
     finally:
         db.close()
+    queued, outdated = (sum(many) for many in zip(*counts, strict=True)) if counts else (0, 0)
     told = f"; {outdated} let go: their receivers have heard meanwhile that it is over" if outdated else ""
     typer.echo(f"queued again: {queued}{told}")

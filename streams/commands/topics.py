@@ -1,6 +1,7 @@
 """`squall topics`."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -37,16 +38,17 @@ def topics(
 ) -> None:
     """Create the topics that are missing, and check those that exist."""
     settings = Settings(broker=broker, partitions=partitions, replication=replication, config=text_of(config))
+    mapping = read_mapping(settings.mapping.file)
     if asyncapi:
         server = bootstrap_servers(settings.broker)[0]
-        document = asyncapi_document(server, settings.partitions, settings.replication, settings.app_id)
+        document = asyncapi_document(server, settings.partitions, settings.replication, settings.app_id, mapping)
         typer.echo(json.dumps(document, indent=2))
     if strimzi is not None:
-        typer.echo(strimzi_topics(strimzi, settings.partitions, settings.replication), nl=False)
+        typer.echo(strimzi_topics(strimzi, settings.partitions, settings.replication, mapping.sources), nl=False)
     if schemas is not None:
         _write_schemas(schemas)
     if not asyncapi and strimzi is None and schemas is None:
-        _create(settings)
+        _create(settings, mapping.sources)
 
 
 def _write_schemas(folder: Path) -> None:
@@ -59,8 +61,7 @@ def _write_schemas(folder: Path) -> None:
         raise ConfigError(f"--schemas: expected a folder to write to, found: {error}") from error
 
 
-def _create(settings: Settings) -> None:
-    sources = read_mapping(settings.mapping.file).sources
+def _create(settings: Settings, sources: Mapping[str, str]) -> None:
     created = set(
         uvloop.run(
             ensure_topics(settings.broker, settings.partitions, settings.replication, settings.security, sources)

@@ -90,15 +90,20 @@ class Gate:
             return Identity(session.user, "session", self._csrf(f"session:{name}"))
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         author = request.headers.get(AUTHOR_HEADER, "").strip()
-        if scheme.lower() == "bearer" and author and len(author) <= LONGEST_USER and self.is_token(token):
-            return Identity(author, "bearer", "")
-        return None
+        if scheme.lower() != "bearer" or not 0 < len(author) <= LONGEST_USER:
+            return None
+        return Identity(author, "bearer", "") if self.try_token(token, self.address(request), now_s) else None
 
-    def is_token(self, given: str) -> bool:
-        """Compare in constant time; without a token of ours nothing fits."""
-        return bool(self._token) and hmac.compare_digest(
-            hashlib.sha256(given.encode("utf-8", "surrogatepass")).digest(), hashlib.sha256(self._token).digest()
-        )
+    def try_token(self, given: str, address: str, now_s: float) -> bool:
+        """Whether this is the token, from an address that need not wait; a wrong one counts against the address."""
+        if self.must_wait(address, now_s):
+            return False
+        # Of digests, so that the time it takes tells nothing about the token, its length included.
+        found, wanted = (hashlib.sha256(one).digest() for one in (given.encode("utf-8", "surrogatepass"), self._token))
+        if self._token and hmac.compare_digest(found, wanted):
+            return True
+        self.note_failure(address, now_s)
+        return False
 
     def open_session(self, user: str, now_s: float) -> str:
         """Begin a session; gives the value of its cookie."""

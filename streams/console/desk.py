@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import jinja2
 from aiohttp import web
@@ -23,6 +23,7 @@ _FLASHES = {
     "ordered": "Ordered; workers follow within two seconds.",
     "late": "Sent, but it has not come back yet: look again in a moment.",
 }
+_IDENTITY = "identity"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,10 @@ class Desk:
     clock_us: Callable[[], int]
 
     def identify(self, request: web.Request) -> Identity | None:
-        """Tell who asks."""
-        return self.gate.identify(request, time.monotonic())
+        """Tell who asks; asked again of the same request it is the same, so that a wrong token counts once."""
+        if _IDENTITY not in request:
+            request[_IDENTITY] = self.gate.identify(request, time.monotonic())
+        return cast("Identity | None", request[_IDENTITY])
 
     def page(
         self,

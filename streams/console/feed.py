@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
@@ -20,12 +20,14 @@ from streams.topics import AUDIT, LIMIT_ACKS, SIGNALS
 
 _POLL_MS = 200
 #: A page must be answered meanwhile: some milliseconds of work.
-_MOST_AT_ONCE = 500
+_MOST_AT_ONCE = 200
 #: A broker answers every fetch within a second, records or not.
 _SILENCE_S = 5.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.25, 10.0
 #: Of topics that grow for ever, reading begins so many records before their end.
 _TAIL = {SIGNALS: 20_000, AUDIT: 20_000, LIMIT_ACKS: 2_000}
+
+_Found = TypeVar("_Found")
 
 _log = logging.getLogger(__name__)
 
@@ -81,11 +83,7 @@ class Feed:
             await asyncio.sleep(pause_s)
 
     async def _read(self) -> None:
-        places = [
-            TopicPartition(topic, number)
-            for topic in FOLLOWED
-            for number in await existing_partitions(self._settings, topic)
-        ]
+        places = await _to_its_end(self._places())
         async with lone_consumer(self._settings, "console", fetch_wait_ms=_POLL_MS) as consumer:
             self._consumer = consumer
             consumer.assign(places)
@@ -104,6 +102,13 @@ class Feed:
                     raise ConnectionError(f"expected an answer within {_SILENCE_S:g} s, found none")
                 # A full buffer is handed out without a pause.
                 await asyncio.sleep(0)
+
+    async def _places(self) -> list[TopicPartition]:
+        return [
+            TopicPartition(topic, number)
+            for topic in FOLLOWED
+            for number in await existing_partitions(self._settings, topic)
+        ]
 
     async def _finish_stopping(self) -> None:
         """Go on where aiokafka's consumer, stopped while its broker is away, ends our task as cancelled and stops half.
@@ -176,6 +181,16 @@ class Feed:
             self.connected = connected
             self._metrics.feed_connected.set(connected)
             self._changed(())
+
+
+async def _to_its_end(work: Coroutine[Any, Any, _Found]) -> _Found:
+    """Await something that must not be cut off: a client that is cancelled while it closes never closes."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        raise
 
 
 async def _all_read(consumer: AIOKafkaConsumer, places: Sequence[TopicPartition]) -> bool:

@@ -174,7 +174,11 @@ class Pages:
         """Show what comes in, and how workers and notifiers are."""
         now_s = time.monotonic()
         pulses = [(topic, pulse, pulse.rate(now_s)) for topic, pulse in self._desk.feed.pulses.items()]
-        return self._desk.page(request, "pipeline.html.j2", watches="beat", pulses=pulses, numbers=_numbers)
+        # Records have the broker's time, whatever the exchange's is.
+        wall_us = time.time_ns() // 1_000
+        return self._desk.page(
+            request, "pipeline.html.j2", watches="beat", pulses=pulses, numbers=_numbers, wall=wall_us
+        )
 
     def _case(self, request: web.Request) -> AlertCase:
         case = self._desk.view.alerts.case(request.match_info["alert_id"])
@@ -198,10 +202,11 @@ class Pages:
             story, steps = self._desk.view.story(asked)
         except SquallError:
             return []
+        newest = list(enumerate(steps))[: -_MOST_STEPS - 1 : -1]
         return [
             {"at": step.at, "topic": step.source, "lines": step_lines(step, story), "key": f"{step.at}-{number}"}
-            for number, step in enumerate(steps)
-        ][: -_MOST_STEPS - 1 : -1]
+            for number, step in newest
+        ]
 
 
 def _number(text: str, most: int) -> int:
@@ -215,6 +220,9 @@ _UNITS = {
     "squall_open_ticks": "{:,.0f} open ticks",
     "squall_assigned_partitions": "{:,.0f} partitions",
     "squall_degradation_level": "degradation {:.0f}",
+    "squall_notify_queue_size": "{:,.0f} to deliver",
+    "squall_notify_breaker_open": "{:.0f} sinks that fail",
+    "squall_notify_oldest_seconds": "the oldest waits for {:.1f} s",
 }
 
 

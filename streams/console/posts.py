@@ -61,8 +61,7 @@ class Posts:
         user = _text(form, "user")
         if not user or len(user) > LONGEST_USER or not user.isprintable():
             return self._login(request, where, f"Expected a name of at most {LONGEST_USER} printable characters.", 400)
-        if not desk.gate.is_token(_text(form, "token")):
-            desk.gate.note_failure(address, now_s)
+        if not desk.gate.try_token(_text(form, "token"), address, now_s):
             desk.metrics.actions.labels("login", "refused").inc()
             return self._login(request, where, "That is not the token.", 403)
         answer = web.HTTPSeeOther(where)

@@ -12,8 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 _EVERY_S = 5.0
 _TIMEOUT_S = 3.0
 _LARGEST_PAGE_BYTES = 4_000_000
-#: What is shown of a process, by the name of the sample: how its series are put together, and its unit for people.
-_WORKER_SAMPLES: dict[str, str] = {
+#: What is shown of a process, by the name of the sample, and how its series are put together.
+_SAMPLES: dict[str, str] = {
     "squall_events_total": "sum",
     "squall_refused_total": "sum",
     "squall_dead_letters_total": "sum",
@@ -23,8 +23,13 @@ _WORKER_SAMPLES: dict[str, str] = {
     "squall_open_ticks": "sum",
     "squall_assigned_partitions": "sum",
     "squall_degradation_level": "max",
+    "squall_notify_sent_total": "sum",
+    "squall_notify_retries_total": "sum",
+    "squall_notify_dead_letters_total": "sum",
+    "squall_notify_queue_size": "sum",
+    "squall_notify_breaker_open": "sum",
+    "squall_notify_oldest_seconds": "max",
 }
-_NOTIFIER_PREFIX = "squall_notify_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +95,10 @@ def chosen_metrics(page: str) -> dict[str, float]:
     """
     found: dict[str, float] = {}
     for sample in (sample for family in text_string_to_metric_families(page) for sample in family.samples):
-        how = _WORKER_SAMPLES.get(sample.name)
+        how = _SAMPLES.get(sample.name)
         if how == "max":
             found[sample.name] = max(found.get(sample.name, sample.value), sample.value)
-        elif how == "sum" or (sample.name.startswith(_NOTIFIER_PREFIX) and "_bucket" not in sample.name):
+        elif how == "sum":
             found[sample.name] = found.get(sample.name, 0.0) + sample.value
     return found
 

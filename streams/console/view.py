@@ -107,15 +107,19 @@ class ConsoleView:
             Nothing is known of it.
         """
         story = Story(asked)
+        # A story looks at everything that it is given: most of what is remembered has nothing to do with it.
         for case in self.alerts.cases():
-            for alert in case.revisions.values():
-                story.take_alert(alert)
+            if asked == case.latest.alert_id or asked in case.latest.accounts:
+                for alert in case.revisions.values():
+                    story.take_alert(alert)
         for order in self.orders(0):
             story.take_order(order)
         for limit in self.limits.all_limits():
-            story.take_limit(limit)
+            if _bears(limit, asked):
+                story.take_limit(limit)
         for record in self.audit:
-            story.take_audit(record)
+            if record.limit is None or _bears(record.limit, asked):
+                story.take_audit(record)
         return story, story.steps()
 
     def feedback_of(self, alert_id: str) -> list[AuditRecord]:
@@ -162,3 +166,7 @@ class ConsoleView:
     def _take_audit(self, _offset: int, _key: str, value: bytes) -> Seen:
         self.audit.append(_decode_audit(value))
         return _NOTHING
+
+
+def _bears(limit: RateLimit, asked: str) -> bool:
+    return limit.account == asked or asked in limit.alert_ids

@@ -22,6 +22,7 @@ from streams.doctor.group_checks import (
 from streams.doctor.lines import Line
 from streams.doctor.right_checks import NEEDED, check_rights
 from streams.doctor.setting_rules import check_settings
+from streams.doctor.sink_checks import check_sinks
 from streams.doctor.topic_checks import check_topics
 from streams.doctor.topic_setting_checks import check_topic_settings
 from streams.layers import DEFAULT
@@ -44,7 +45,7 @@ async def examine(settings: Settings) -> list[Line]:
         Those that a worker here would have.
     """
     mapping = read_mapping(settings.mapping.file)
-    lines = [_origins(settings), *_mapping(mapping), *check_settings(settings)]
+    lines = [_origins(settings), *_mapping(mapping), *check_settings(settings), *check_sinks(settings)]
     reached = await reach(settings)
     lines += _addresses(reached)
     servers = [server for server, fault in reached.items() if fault is None]

@@ -14,6 +14,7 @@ from detectors.decisions import Feedback
 from detectors.errors import BrokerError, DecodeError
 from detectors.results import Alert
 from streams.codecs import decode_alert
+from streams.notify.alert_faults import alert_fault
 from streams.notify.intake import Batch, Intake, Refused
 from streams.notify.notify_metrics import NotifyMetrics
 from streams.notify.sink_task import now_us
@@ -203,9 +204,11 @@ def _alert_of(value: bytes | None) -> Alert | DecodeError | None:
     if value is None:
         return None
     try:
-        return decode_alert(value)
+        alert = decode_alert(value)
     except DecodeError as error:
         return error
+    fault = alert_fault(alert)
+    return alert if fault is None else DecodeError(f"record of {ALERTS}: {fault}")
 
 
 def _feedback_of(value: bytes | None) -> Feedback | DecodeError | None:

@@ -3,8 +3,13 @@
 import sqlite3
 from typing import NamedTuple
 
+import msgspec
+
 from streams.notify.database import transaction
-from streams.notify.messages import FIRING, Message, decode_message
+from streams.notify.messages import FIRING, Message, decode_message, encode_message, message_id
+
+#: How the groups of messages begin that were given up before: they do not wait for what is said of their alerts now.
+AGAIN = "again:"
 
 
 class DeadLetter(NamedTuple):
@@ -31,32 +36,41 @@ def dead_letters(db: sqlite3.Connection, sink: str | None = None) -> list[DeadLe
     ]
 
 
-def redeliver(db: sqlite3.Connection, now_us: int, sink: str | None = None) -> tuple[int, int]:
-    """Queue what was given up, as it was and with its id; give how many messages were queued, and how many were not.
+def redeliver(db: sqlite3.Connection, now_us: int, sink: str) -> tuple[int, int]:
+    """Queue what was given up for a sink; give how many messages were queued, and how many were let go.
 
-    That an alert is open is not said again to who has heard meanwhile that it is over: such messages are let go.
+    A message is queued as it was and with its id, except that nobody is told that an alert is open who has heard
+    meanwhile that it is over: it goes without that alert, with the id of what is left; or not at all.
     """
     queued = outdated = 0
     with transaction(db):
         for letter in dead_letters(db, sink):
-            message = letter.message
-            place = (letter.sink, message.message_id)
-            row = db.execute("SELECT body FROM dead WHERE sink = ? AND message_id = ?", place).fetchone()
+            place = (letter.sink, letter.message.message_id)
             db.execute("DELETE FROM dead WHERE sink = ? AND message_id = ?", place)
-            if message.word in FIRING and _is_over(db, letter.sink, message):
+            message = still_true(db, letter.sink, letter.message)
+            if message is None:
                 outdated += 1
                 continue
             db.execute(
                 "INSERT OR REPLACE INTO messages (sink, grp, sealed_us, due_us, body) VALUES (?, ?, ?, ?, ?)",
-                (letter.sink, f"again:{message.message_id}", now_us, now_us, row[0]),
+                (letter.sink, f"{AGAIN}{message.message_id}", now_us, now_us, encode_message(message)),
             )
             queued += 1
     return queued, outdated
 
 
-def _is_over(db: sqlite3.Connection, sink: str, message: Message) -> bool:
-    states = [
-        db.execute("SELECT state FROM told WHERE sink = ? AND alert_id = ?", (sink, item.alert.alert_id)).fetchone()
-        for item in message.items
-    ]
-    return bool(states) and all(state == ("resolved",) for state in states)
+def still_true(db: sqlite3.Connection, sink: str, message: Message) -> Message | None:
+    """Take the alerts out of a message that the sink has heard to be over, if it says that they are open."""
+    if message.word not in FIRING:
+        return message
+    items = [item for item in message.items if not _is_over(db, sink, item.alert.alert_id)]
+    if len(items) == len(message.items):
+        return message
+    if not items:
+        return None
+    return msgspec.structs.replace(message, items=tuple(items), message_id=message_id(message.word, items))
+
+
+def _is_over(db: sqlite3.Connection, sink: str, alert_id: str) -> bool:
+    state = db.execute("SELECT state FROM told WHERE sink = ? AND alert_id = ?", (sink, alert_id)).fetchone()
+    return bool(state == ("resolved",))

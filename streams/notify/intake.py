@@ -112,6 +112,7 @@ class Intake:
                 (now_us - _KEPT_US, now_us - _KEPT_OVER_US),
             )
             self._db.execute("DELETE FROM told WHERE NOT sealed AND alert_id NOT IN (SELECT alert_id FROM alerts)")
+            self._db.execute("DELETE FROM groups WHERE sent_us < ?", (now_us - _KEPT_OVER_US,))
             self._db.execute("DELETE FROM acks WHERE seen_us < ?", (now_us - _KEPT_US,))
             self._db.execute("DELETE FROM dead WHERE dead_us < ?", (now_us - _KEPT_US,))
 

@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 DONE, FAILED = 0, 1
 #: Without the broker nobody knows what is silenced; after so long what is queued is delivered all the same.
-_ORDERS_DEADLINE_S = 10.0
+_ORDERS_DEADLINE_S = 5.0
 _SHOW_EVERY_S = 1.0
 
 

@@ -8,6 +8,7 @@ import msgspec
 
 from streams.codecs import decode_alert
 from streams.notify.database import transaction
+from streams.notify.dead_letters import AGAIN, still_true
 from streams.notify.messages import (
     FIRING,
     SEVERITIES,
@@ -90,14 +91,18 @@ class Outbox:
         silenced
             Patterns that operators have silenced.
         """
-        row = self._db.execute(
-            "SELECT grp, attempts, sealed_us, body FROM messages WHERE sink = ? AND due_us <= ? ORDER BY due_us, grp "
-            "LIMIT 1",
+        rows = self._db.execute(
+            "SELECT grp, attempts, sealed_us, body FROM messages WHERE sink = ? AND due_us <= ? ORDER BY due_us, grp",
             (self._name, now_us),
-        ).fetchone()
-        if row is not None:
-            grp, attempts, sealed_us, body = row
-            return Sealed(grp, attempts, sealed_us, decode_message(body))
+        )
+        for grp, attempts, sealed_us, body in rows.fetchall():
+            message: Message | None = decode_message(body)
+            if message is not None and grp.startswith(AGAIN):
+                message = still_true(self._db, self._name, message)
+            if message is not None:
+                return Sealed(grp, attempts, sealed_us, message)
+            with transaction(self._db):
+                self._db.execute("DELETE FROM messages WHERE sink = ? AND grp = ?", (self._name, grp))
         return self._seal_storm(now_us) or self._seal_group(now_us, silenced)
 
     def next_due_us(self) -> int | None:

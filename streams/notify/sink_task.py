@@ -20,6 +20,8 @@ _log = logging.getLogger(__name__)
 #: Another process may queue dead letters again.
 _LONGEST_REST_S, _SHORTEST_REST_S = 1.0, 0.05
 _RESENT_AT_ONCE = 100
+#: What is repeated is not late.
+_NEWS = ("opened", "updated", "resolved")
 
 
 def now_us() -> int:
@@ -132,7 +134,7 @@ class SinkTask:
                 self._outbox.delivered(sealed, time_us)
                 self._succeeded()
                 self._metrics.sent.labels(name, "delivered").inc()
-                for item in sealed.message.items:
+                for item in sealed.message.items if sealed.message.word in _NEWS else ():
                     self._metrics.observe_delivery(name, item.alert.timestamp, time_us)
             case "refused":
                 self._bury(sealed, outcome.why)

@@ -40,6 +40,7 @@ _TICK_US = 100_000
 _FIRST_TICK = 17_672_256_000
 _CHECKPOINT_US = 5_000_000
 _SETTLE_S = 12.0
+_TICKS = 100
 _INTERNAL = re.compile(r'^squall_records_total\{topic="(account-activity|signals|stress)"\} (\S+)$', re.MULTILINE)
 
 
@@ -182,25 +183,26 @@ def _frames(partitions: int, signals: Sequence[Signal], share: float, ticks: int
 def main() -> None:
     """Measure and print, as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--what", nargs="+", choices=("frames", "correlation"), default=["frames", "correlation"])
     parser.add_argument("--partitions", type=int, nargs="+", default=[4, 8, 16, 32])
-    parser.add_argument("--seconds", type=float, default=15.0)
-    parser.add_argument("--ticks", type=int, default=100)
+    parser.add_argument("--seconds", type=float, default=15.0, help="of frames, for each number of partitions")
+    parser.add_argument("--rates", type=float, nargs="+", default=[400.0, 1_200.0], help="events a second")
+    parser.add_argument("--event-seconds", type=float, default=200.0, help="of usual flow, half of it warm-up")
     given = parser.parse_args()
     cores = split_cores()
-    usual = [usual_flow(events_per_s, seconds=200.0, symbols=4) for events_per_s in (400.0, 1_200.0)]
-    correlation = [
-        measure_correlation(partitions, usual[-1].signals, share, given.ticks)
-        for partitions in given.partitions
-        for share in (0.0, 0.1, 1.0)
-    ]
-    runs = [measure_frames(partitions, given.seconds, cores.measured) for partitions in given.partitions]
-    found = {
-        "machine": machine(),
-        "usual": [one.figures for one in usual],
-        "correlation": correlation,
-        "frames": runs,
-        "cost": cost_of_frames(runs) if len(runs) > 3 else None,
-    }
+    found: dict[str, object] = {"machine": machine()}
+    if "frames" in given.what:
+        runs = [measure_frames(partitions, given.seconds, cores.measured) for partitions in given.partitions]
+        found["frames"] = runs
+        found["cost"] = cost_of_frames(runs) if len(runs) > 3 else None
+    if "correlation" in given.what:
+        usual = [usual_flow(rate, given.event_seconds, symbols=4) for rate in given.rates]
+        found["usual"] = [one.figures for one in usual]
+        found["correlation"] = [
+            measure_correlation(partitions, usual[-1].signals, share, _TICKS)
+            for partitions in given.partitions
+            for share in (0.0, 0.1, 1.0)
+        ]
     print(json.dumps(found, indent=2))
 
 

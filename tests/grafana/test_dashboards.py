@@ -22,6 +22,12 @@ ANCHORS = {
     heading.lower().replace(" ", "-")
     for heading in re.findall(r"^#+ (.+)$", (ROOT / "deploy" / "runbook.md").read_text(), re.MULTILINE)
 }
+
+
+def asked_by(board: dict[str, Any]) -> set[str]:
+    return {expr for _, expr in queries(board)}
+
+
 every_board = pytest.mark.parametrize("board", JSON.values(), ids=list(JSON))
 
 
@@ -79,9 +85,9 @@ def test_every_panel_says_what_it_shows_in_which_unit_from_the_chosen_source(boa
 @every_board
 def test_every_query_looks_at_the_chosen_jobs_and_instances(board: dict[str, Any]) -> None:
     for title, expr in queries(board):
-        for name, matchers in re.findall(r"\b(squall_\w+|squall:[\w:]+|up)(\{[^}]*\})?", expr):
-            if f'"{name}' in expr:
-                continue
+        selectors = re.findall(r"\b(squall_\w+|squall:[\w:]+|up)(\{[^}]*\})?", expr)
+        assert selectors or "ALERTS" in expr, title
+        for name, matchers in selectors:
             # Notifier and console are jobs of their own; what is recorded is recorded by job.
             of_workers = not re.search(r'job=~"squall-(notify|console)"', matchers)
             assert "job=~" in matchers, (title, name)
@@ -120,15 +126,17 @@ def test_links_lead_to_the_other_dashboards_the_console_and_sections_of_the_runb
 
 
 @every_board
-def test_alerts_about_squall_are_annotations(board: dict[str, Any]) -> None:
-    (annotation,) = board["annotations"]["list"]
-    assert 'ALERTS{alertname=~"Squall.*"' in annotation["expr"]
-    assert 'alertstate="firing"' in annotation["expr"]
-    assert annotation["enable"] is True
+def test_alerts_about_squall_orders_and_restarts_are_marked(board: dict[str, Any]) -> None:
+    alerts, *others = marks = board["annotations"]["list"]
+    assert 'ALERTS{alertname=~"Squall.*"' in alerts["expr"]
+    assert 'alertstate="firing"' in alerts["expr"]
+    assert all(mark["enable"] is True and mark["datasource"]["uid"] == "${datasource}" for mark in marks)
+    assert all('job=~"$job"' in mark["expr"] for mark in others)
 
 
 def test_promtool_takes_every_query(tmp_path: Path) -> None:
-    exprs = sorted({filled_in(expr) for board in JSON.values() for _, expr in queries(board)})
+    marks = {mark["expr"] for board in JSON.values() for mark in board["annotations"]["list"]}
+    exprs = sorted({filled_in(expr) for expr in marks.union(*(asked_by(board) for board in JSON.values()))})
     rules = [{"record": f"query:{number}", "expr": expr} for number, expr in enumerate(exprs)]
     path = tmp_path / "queries.yaml"
     path.write_text(yaml.safe_dump({"groups": [{"name": "queries", "rules": rules}]}))

@@ -187,3 +187,21 @@ def test_markets_are_shown_by_symbol(prometheus: Prometheus) -> None:
     assert symbols == {"BTC-PERP", "ETH-PERP", "SOL-PERP", "XRP-PERP"}
     (depth,) = prometheus.ask("query", query='max(squall_market_depth_10bp_notional{symbol="BTC-PERP"})')["result"]
     assert float(depth["value"][1]) > 0.0
+
+
+@pytest.mark.slow
+@pytest.mark.broker
+@pytest.mark.parametrize(
+    "counted",
+    [
+        'squall_sent_total{topic="signals"}',
+        'squall_sent_total{topic="account-activity"}',
+        "squall_rebalances_total",
+        "squall_event_loop_delay_seconds_count",
+        'squall_entities{stage="account",kind="account"}',
+        'squall_calibrations{detector="thin_book"}',
+    ],
+)
+def test_what_a_worker_does_is_counted(prometheus: Prometheus, counted: str) -> None:
+    (total,) = prometheus.ask("query", query=f"sum({counted})")["result"]
+    assert float(total["value"][1]) > 0.0

@@ -70,3 +70,34 @@ def test_the_home_dashboard_is_there() -> None:
     text = (DEPLOY / "grafana" / "provisioning" / "dashboards" / "squall.yaml").read_text()
     (home,) = re.findall(r"GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH=/var/lib/grafana/dashboards/(\S+\.json)", text)
     assert dashboards()[home]["uid"] == "squall-integrity"
+
+
+def test_compose_mounts_what_grafana_and_prometheus_look_for() -> None:
+    services = loaded("compose.yaml")["services"]
+    grafana, prometheus = services["grafana"], services["prometheus"]
+    mounts = {mount.split(":")[1]: mount.split(":")[0] for mount in (*grafana["volumes"], *prometheus["volumes"])}
+    wanted = {
+        "/etc/grafana/provisioning": DEPLOY / "grafana" / "provisioning",
+        "/var/lib/grafana/dashboards": ROOT / "grafana" / "json",
+        "/etc/prometheus/rules": ROOT / "grafana" / "rules",
+        "/etc/prometheus/prometheus.yml": PROMETHEUS,
+    }
+    assert {place: (DEPLOY / mounts[place]).resolve() for place in wanted} == wanted
+    home = grafana["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
+    assert Path(home).parent.as_posix() == "/var/lib/grafana/dashboards"
+    assert dashboards()[Path(home).name]["uid"] == "squall-integrity"
+    (source,) = loaded("grafana", "provisioning", "datasources", "prometheus.yaml")["datasources"]
+    assert source["url"] == "http://prometheus:9090"
+
+
+def test_compose_has_every_target_that_prometheus_scrapes() -> None:
+    services = loaded("compose.yaml")["services"]
+    config = loaded("prometheus", "prometheus.yml")
+    targets = [target for job in config["scrape_configs"] for one in job["static_configs"] for target in one["targets"]]
+    targets += [
+        target
+        for manager in config["alerting"]["alertmanagers"]
+        for one in manager["static_configs"]
+        for target in one["targets"]
+    ]
+    assert {target.split(":")[0] for target in targets} <= set(services)

@@ -24,7 +24,7 @@ _PLAN = Plan(100, 30, False, (0,), (0,))
 
 
 def _flow(seconds: int) -> Flow:
-    return msgspec.structs.replace(simulated_flow(3, seconds), symbols=("BTC-PERP", "ETH-PERP"))
+    return simulated_flow(3, seconds, ("BTC-PERP", "ETH-PERP"))
 
 
 def _nothing(window: Sequence[Arrival], surroundings: Surroundings, label: Label) -> list[Arrival]:

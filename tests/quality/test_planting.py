@@ -25,7 +25,7 @@ _PLACED = [family for family in FAMILIES if family.is_market]
 @cache
 def flow() -> Flow:
     """A short flow of one symbol."""
-    return msgspec.structs.replace(simulated_flow(7, _SECONDS), symbols=("BTC-PERP",))
+    return simulated_flow(7, _SECONDS, ("BTC-PERP",))
 
 
 @cache

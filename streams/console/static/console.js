@@ -57,9 +57,11 @@
     return new DOMParser().parseFromString(await answer.text(), "text/html");
   };
 
+  // At most once a second, however fast things change.
   const refresh = async () => {
     if (busy) { again = true; return; }
     busy = true;
+    const rest = new Promise((resolve) => setTimeout(resolve, 1_000));
     try {
       const page = await fetchPage(location.href);
       for (const region of document.querySelectorAll("[data-live]")) {
@@ -70,10 +72,10 @@
       tick();
     } catch {
       // The stream tells when the console is back.
-    } finally {
-      busy = false;
-      if (again) { again = false; setTimeout(refresh, 500); }
     }
+    await rest;
+    busy = false;
+    if (again) { again = false; refresh(); }
   };
 
   const tell = (lines) => {

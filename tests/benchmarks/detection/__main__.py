@@ -18,7 +18,7 @@ from tests.benchmarks.detection.aims import aims
 from tests.benchmarks.detection.branches import GRACE_S, Plan, Run, run
 from tests.benchmarks.detection.figures import pictures
 from tests.benchmarks.detection.findings import findings
-from tests.benchmarks.detection.flows import RECORDINGS, Flow, recorded_flow, simulated_flow
+from tests.benchmarks.detection.flows import RECORDINGS, SYMBOLS, Flow, recorded_flow, simulated_flow
 from tests.benchmarks.detection.page import show, write_json, write_page
 from tests.benchmarks.report import machine
 
@@ -34,7 +34,7 @@ def jobs(hours: float) -> list[Job]:
     planned = []
     for fold, seed in enumerate(SEEDS):
         flow = simulated_flow(seed, round(hours * 3_600))
-        planned.append((flow, Plan(1_200, 720, True, (0,), (fold,))))
+        planned.append((flow, Plan(1_200, 640, True, (0,), (fold,))))
     if (RECORDINGS / _RECORDING).exists():
         flow = recorded_flow(RECORDINGS / _RECORDING)
         middle_s = (flow.seconds + 1_200) // 2
@@ -44,9 +44,8 @@ def jobs(hours: float) -> list[Job]:
 
 def quick_jobs() -> list[Job]:
     """One onset in each of two short simulated flows."""
-    return [
-        (simulated_flow(seed, 640), Plan(480, 600, False, (0,), (fold,))) for fold, seed in enumerate(SEEDS)
-    ]  # fmt: skip
+    flows = [simulated_flow(seed, 560, SYMBOLS[:2]) for seed in SEEDS]
+    return [(flow, Plan(420, 600, False, (0,), (fold,))) for fold, flow in enumerate(flows)]
 
 
 def measure(planned: Sequence[Job]) -> list[Run]:
@@ -56,15 +55,11 @@ def measure(planned: Sequence[Job]) -> list[Run]:
     runs = []
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
         begun = time.monotonic()
-        for found in pool.map(_measure, planned):
+        for found in pool.map(run, [flow for flow, _ in planned], [plan for _, plan in planned]):
             what = found.flow.file.rsplit("/", 1)[-1] or f"seed {found.flow.seed}"
             print(f"{found.flow.name}, {what}: {len(found.branches)} incidents, {time.monotonic() - begun:.0f} s")
             runs.append(found)
     return runs
-
-
-def _measure(job: Job) -> Run:
-    return run(*job)
 
 
 def main() -> None:

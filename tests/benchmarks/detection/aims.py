@@ -32,8 +32,8 @@ def _of_flow(name: str, flow: dict[str, Any]) -> Iterator[Aim]:
         what = f"{family}: recall of at least 0.95 at intensity 1 and 1 false alarm a symbol-day"
         if family not in flow["families"]:
             yield Aim(name, what, "cannot be planted here", None)
-        elif flow["families"][family]["no_detector_yet"]:
-            yield Aim(name, what, "no detector yet", met=False)
+        elif flow["families"][family]["never_named"]:
+            yield Aim(name, what, "never named", met=False)
         else:
             share = flow["families"][family]["scorers"][SQUALL]["recall"][_MIDDLE_BUDGET]
             yield Aim(name, what, f"{share:.2f}", share >= 0.95)
@@ -62,7 +62,7 @@ def _calibration(name: str, flow: dict[str, Any]) -> Iterator[Aim]:
 
 def _ahead(name: str, flow: dict[str, Any]) -> Iterator[Aim]:
     """At the lowest budget, over the families that have a detector."""
-    known = [one for one in flow["families"].values() if not one["no_detector_yet"]]
+    known = [one for one in flow["families"].values() if not one["never_named"]]
     if known:
         means = {scorer: mean_recall(flow, scorer, _LOWEST_BUDGET) for scorer in (SQUALL, *BASELINES)}
         best = max(BASELINES, key=lambda scorer: means[scorer])
@@ -72,7 +72,7 @@ def _ahead(name: str, flow: dict[str, Any]) -> Iterator[Aim]:
         behind = [
             family
             for family, one in flow["families"].items()
-            if not one["no_detector_yet"]
+            if not one["never_named"]
             and any(
                 one["scorers"][other]["recall"][_LOWEST_BUDGET] > one["scorers"][SQUALL]["recall"][_LOWEST_BUDGET]
                 for other in BASELINES
@@ -87,6 +87,6 @@ def mean_recall(flow: dict[str, Any], scorer: str, budget: float) -> float:
     shares = [
         one["scorers"][scorer]["recall"][budget]
         for one in flow["families"].values()
-        if not one["no_detector_yet"] and one["is_market"]
+        if not one["never_named"] and one["is_market"]
     ]
     return sum(shares) / len(shares) if shares else math.nan

@@ -92,12 +92,12 @@ class Gaussian:
 
 
 class Trees:
-    """river's HalfSpaceTrees (25 trees, height 8, window 250) behind a MinMaxScaler."""
+    """river's HalfSpaceTrees (10 trees, height 8, window 250) behind a MinMaxScaler."""
 
     def __init__(self, watched: Watched, seed: int) -> None:
         self._names = sorted(watched)
         self._scaler = MinMaxScaler()
-        self._model = HalfSpaceTrees(n_trees=25, height=8, window_size=250, seed=seed)
+        self._model = HalfSpaceTrees(seed=seed)
 
     def step(self, x: Row) -> float:
         """Its score."""

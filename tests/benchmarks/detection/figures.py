@@ -54,7 +54,7 @@ def recall_curves(found: dict[str, Any]) -> str:
             axis.plot(list(recalls), list(recalls.values()), "o-", ms=3, lw=width, color=_COLOURS[scorer], label=scorer)
         axis.set_xscale("log", base=2)
         axis.set_ylim(-0.05, 1.05)
-        axis.set_title(name + (" (no detector yet)" if family["no_detector_yet"] else ""), fontsize=9)
+        axis.set_title(name + (" (never named)" if family["never_named"] else ""), fontsize=9)
         axis.grid(alpha=0.25)
     if families:
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(SCORERS), fontsize=8)
@@ -87,7 +87,7 @@ def calibration_curves(found: dict[str, Any]) -> str:
 def score_distributions(clean: Clean, found: dict[str, Any]) -> str:
     """How Squall's scores lie: of clean seconds, and the highest of each incident of intensity 1."""
     families = [family for family in FAMILIES if family.name in found["families"]]
-    families = [family for family in families if not found["families"][family.name]["no_detector_yet"]]
+    families = [family for family in families if not found["families"][family.name]["never_named"]]
     figure, axes = _grid(len(families), 2.4)
     for axis, family in zip(axes, families, strict=False):
         scores = np.concatenate([one for fold in (0, 1) for one in clean.fold(SQUALL, family, fold)])

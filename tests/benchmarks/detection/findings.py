@@ -79,8 +79,8 @@ def _calibration(runs: Sequence[Run]) -> list[dict[str, Any]]:
     ]
 
 
-def _is_silent(clean: Clean, family: Family, branches: Sequence[tuple[int, Branch]]) -> bool:
-    """Whether nothing ever names the family's pattern, planted or not: there is no detector yet."""
+def _never_named(clean: Clean, family: Family, branches: Sequence[tuple[int, Branch]]) -> bool:
+    """Whether nothing in any run names the family's pattern: there is no detector yet, or it is still warming up."""
     said = {signal.pattern for run in clean.runs for signal in run.signals}
     said |= {alert.pattern for run in clean.runs for alert in run.alerts}
     said |= {signal.pattern for _, branch in branches for signal in branch.signals}
@@ -92,7 +92,7 @@ def of_family(clean: Clean, family: Family, branches: Sequence[tuple[int, Branch
     """One family: Squall as it ships, and every scorer with the same post-processing."""
     return {
         "recipe": family.recipe,
-        "no_detector_yet": _is_silent(clean, family, branches),
+        "never_named": _never_named(clean, family, branches),
         "is_market": family.is_market,
         "shipped": as_shipped(clean, family, branches),
         "scorers": {scorer: _of_scorer(scorer, clean, family, branches) for scorer in SCORERS},

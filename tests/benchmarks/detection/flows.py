@@ -20,7 +20,7 @@ SECOND_US = 1_000_000
 Arrival = tuple[str, Event]
 RECORDINGS = Path(__file__).parents[4] / "shared" / "data"
 COMPONENTS = ("gateway", "matching-engine")
-_SYMBOLS = ("BTC-PERP", "ETH-PERP", "SOL-PERP", "XRP-PERP")
+SYMBOLS = ("BTC-PERP", "ETH-PERP", "SOL-PERP", "XRP-PERP")
 _EVENTS_PER_S = 90.0
 #: One of the exchange's ten books a second in so many: a feed of two a second, and so many times the hours.
 _BOOKS_EVERY = 5
@@ -62,10 +62,10 @@ class Flow(msgspec.Struct, frozen=True):
         return recorded(Path(self.file)) if self.file else simulated(self)
 
 
-def simulated_flow(seed: int, seconds: int) -> Flow:
-    """An exchange of four symbols and a thousand accounts, two books a second, the latencies of two components."""
+def simulated_flow(seed: int, seconds: int, symbols: tuple[str, ...] = SYMBOLS) -> Flow:
+    """An exchange of a thousand accounts, two books a second and symbol, the latencies of two components."""
     topics = frozenset(("trades", "cancels", "books", "leverage", "tickers", "liquidations", "latency"))
-    return Flow("simulated", _SYMBOLS, topics, ExchangeSettings().start_us, seconds, seed)
+    return Flow("simulated", symbols, topics, ExchangeSettings().start_us, seconds, seed)
 
 
 def recorded_flow(path: Path) -> Flow:

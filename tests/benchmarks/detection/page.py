@@ -90,7 +90,7 @@ def show(found: dict[str, Any], aims: Sequence[Aim]) -> None:
         for scorer in SCORERS:
             table.add_column(scorer)
         for family, one in flow["families"].items():
-            label = family + (" (no detector yet)" if one["no_detector_yet"] else "")
+            label = family + (" (never named)" if one["never_named"] else "")
             cells = [" ".join(share(one["scorers"][s]["recall"][budget]) for budget in BUDGETS) for s in SCORERS]
             table.add_row(label, *cells)
         console.print(table)

@@ -164,6 +164,29 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     assert peaks[1] < 1.2 * peaks[0]
 
 
+@settings(deadline=None, max_examples=150)
+@given(
+    st.sampled_from(sorted(path.name for path in SAMPLES.glob("*") if "orderbook" not in path.name)),
+    st.lists(st.tuples(st.integers(0, 2_000), st.binary(max_size=3), st.integers(0, 3)), min_size=1, max_size=4),
+)
+def test_no_bytes_escape_an_import(
+    tmp_path_factory: pytest.TempPathFactory, name: str, cuts: list[tuple[int, bytes, int]]
+) -> None:
+    content = (SAMPLES / name).read_bytes()
+    for at, put, gone in cuts:
+        place = at % len(content)
+        content = content[:place] + put + content[place + gone :]
+    path = tmp_path_factory.mktemp("hostile") / name
+    path.write_bytes(content)
+    try:
+        with importing(path, skip_bad=100) as imported:
+            lines = list(imported)
+    except (DecodeError, ConfigError):
+        return
+    assert [line.timestamp for line in lines] == sorted(line.timestamp for line in lines)
+    assert imported.events.total() == len(lines)
+
+
 def test_progress_ends_at_the_whole(tmp_path: Path) -> None:
     with importing(trades(tmp_path, "a", list(range(3_000))), trades(tmp_path, "b", [5])) as imported:
         for _ in imported:

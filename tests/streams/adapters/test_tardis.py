@@ -1,5 +1,8 @@
 """Tardis' CSV files: what each row becomes, digit for digit, and what is refused."""
 
+import gzip
+import io
+import zipfile
 from decimal import Decimal
 from pathlib import Path
 
@@ -20,6 +23,15 @@ def written(directory: Path, name: str, text: str) -> Path:
     path = directory / name
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def packed(content: bytes, packing: str) -> bytes:
+    if packing == "zip":
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as open_archive:
+            open_archive.writestr("x.csv", content)
+        return archive.getvalue()
+    return gzip.compress(content) if packing == "csv.gz" else content
 
 
 def test_trades_keep_their_digits_and_come_in_order_of_the_venues_time() -> None:
@@ -145,12 +157,13 @@ rows_of_trades = st.lists(
 
 
 @settings(deadline=None, max_examples=50)
-@given(rows=rows_of_trades)
-def test_random_trades_come_back_as_they_were_in_order_of_time(
-    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[int, str, Decimal, Decimal, int]]
+@given(rows=rows_of_trades, packing=st.sampled_from(["csv", "csv.gz", "zip"]))
+def test_random_trades_come_back_as_they_were_in_order_of_time_however_packed(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[int, str, Decimal, Decimal, int]], packing: str
 ) -> None:
     text = "".join(f"x,BTC,{at},{at},{number},{side},{price},{amount}\n" for at, side, price, amount, number in rows)
-    path = written(tmp_path_factory.mktemp("tardis"), "x_trades_2024-01-31_BTC.csv", TRADES + text)
+    path = tmp_path_factory.mktemp("tardis") / f"x_trades_2024-01-31_BTC.{packing}"
+    path.write_bytes(packed((TRADES + text).encode(), packing))
     lines = lines_of(path)
     expected = sorted(rows, key=lambda row: row[0])
     assert [decoded(line) for line in lines] == [

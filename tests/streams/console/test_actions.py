@@ -75,39 +75,36 @@ async def test_an_alert_is_acknowledged_then_judged_each_with_its_line_of_audit(
     assert len({one.audit_id for one in audit}) == 3
 
 
-@pytest.mark.parametrize(
-    ("form", "scope", "action", "limit", "multiplier"),
-    [
-        ({"action": "pin", "name": "a b", "multiplier": "0.2"}, "account:a b", "pin", "throttle", 0.2),
-        (
-            {"action": "pin", "name": "a", "limit": "reduce_only", "multiplier": ""},
-            "account:a",
-            "pin",
-            "reduce_only",
-            1,
-        ),
-        ({"action": "pin", "name": "a", "limit": "none", "multiplier": "0.5"}, "account:a", "pin", "none", 1.0),
-        ({"action": "pin", "name": "a", "limit": "block", "confirm": "a"}, "account:a", "pin", "block", 1.0),
-        ({"action": "release", "name": "a"}, "account:a", "release", "throttle", 1.0),
-        ({"action": "silence", "name": "thin_book"}, "pattern:thin_book", "silence", "throttle", 1.0),
-        ({"action": "freeze"}, "controller", "freeze", "throttle", 1.0),
-        ({"action": "resume"}, "controller", "resume", "throttle", 1.0),
-        ({"action": "kill", "confirm": "KILL"}, "controller", "kill", "throttle", 1.0),
-    ],
-)
-async def test_every_order_is_one_that_workers_take(
-    own_broker: Broker, tmp_path: Path, form: dict[str, str], scope: str, action: str, limit: str, multiplier: float
-) -> None:
+EVERY_ORDER: list[tuple[dict[str, str], str, str, str, float]] = [
+    ({"action": "pin", "name": "a b", "multiplier": "0.2"}, "account:a b", "pin", "throttle", 0.2),
+    ({"action": "pin", "name": "a", "limit": "reduce_only", "multiplier": ""}, "account:a", "pin", "reduce_only", 1.0),
+    ({"action": "pin", "name": "a", "limit": "none", "multiplier": "0.5"}, "account:a", "pin", "none", 1.0),
+    ({"action": "pin", "name": "a", "limit": "block", "confirm": "a"}, "account:a", "pin", "block", 1.0),
+    ({"action": "release", "name": "a"}, "account:a", "release", "throttle", 1.0),
+    ({"action": "silence", "name": "thin_book"}, "pattern:thin_book", "silence", "throttle", 1.0),
+    ({"action": "freeze"}, "controller", "freeze", "throttle", 1.0),
+    ({"action": "kill", "confirm": "KILL"}, "controller", "kill", "throttle", 1.0),
+    ({"action": "resume"}, "controller", "resume", "throttle", 1.0),
+]
+
+
+async def test_every_order_is_one_that_workers_take_and_stands_on_the_page(own_broker: Broker, tmp_path: Path) -> None:
     async with visited(own_broker.url, [], token_file=token_file(tmp_path)) as visitor:
         await visitor.log_in("ann")
-        done = await visitor.post("/orders", {"csrf": await visitor.csrf(), "back": "/orders", **WHY, **form})
-        assert (done.status, done.headers["Location"]) == (303, "/orders?said=ordered")
-        page = (await visitor.get("/orders")).text
-        assert "ticket 4711" in page
-        assert ("Kill switch: no limits" in page, "Limits are frozen" in page) == (action == "kill", action == "freeze")
-    (order,) = await orders(own_broker.url)
-    assert (order.scope, order.action, order.limit, order.multiplier) == (scope, action, limit, multiplier)
-    assert (order.author, order.reason, order.expires_at - order.timestamp) == ("ann", "ticket 4711", 600 * SECOND_US)
+        csrf = await visitor.csrf()
+        for number, (form, _, action, _, _) in enumerate(EVERY_ORDER):
+            why = {"reason": f"ticket {number}", "for": "10m", "csrf": csrf, "back": "/orders"}
+            done = await visitor.post("/orders", why | form)
+            assert (done.status, done.headers["Location"]) == (303, "/orders?said=ordered")
+            page = (await visitor.get("/orders")).text
+            assert f"ticket {number}" in page
+            assert ("Kill switch: no limits" in page) == (action == "kill")
+            assert ("Limits are frozen" in page) == (action == "freeze")
+    given = await orders(own_broker.url)
+    assert [(one.scope, one.action, one.limit, one.multiplier) for one in given] == [
+        tuple(wanted) for _, *wanted in EVERY_ORDER
+    ]
+    assert {(one.author, one.expires_at - one.timestamp) for one in given} == {("ann", 600 * SECOND_US)}
 
 
 async def test_what_would_be_refused_or_is_not_confirmed_is_never_sent(own_broker: Broker, tmp_path: Path) -> None:
@@ -227,6 +224,11 @@ async def test_scripts_act_with_the_bearer_token_and_a_name(own_broker: Broker, 
         wrong = await visitor.post(ACKNOWLEDGE, {}, None, Authorization="Bearer x", X_Squall_Author="bot")
         done = await visitor.post(ACKNOWLEDGE, {}, None, X_Squall_Author="bot", **bearer)
         assert (nameless.status, wrong.status, done.status) == (403, 403, 303)
+        guesses = [
+            await visitor.post(ACKNOWLEDGE, {}, None, Authorization="Bearer x", X_Squall_Author="e") for _ in "1234"
+        ]
+        late = await visitor.post(ACKNOWLEDGE, {}, None, X_Squall_Author="bot", **bearer)
+        assert [answer.status for answer in (*guesses, late)] == [403] * 5
     (record,) = await records(own_broker.url, FEEDBACK)
     assert msgspec.json.decode(record.value or b"", type=Feedback).author == "bot"
 

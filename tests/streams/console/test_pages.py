@@ -17,6 +17,7 @@ from detectors.errors import ConfigError
 from detectors.results import Evidence, Signal, SignalFrame, SignalTick
 from streams.broker import Broker, EmbeddedBroker
 from streams.console.console_settings import ConsoleSettings
+from streams.console.serving import serve
 from streams.health import HealthServer
 from streams.settings import Settings
 from streams.topics import ALERTS, AUDIT, GUARDRAILS, LIMIT_ACKS, OVERRIDES, RATE_LIMITS, SIGNALS
@@ -180,6 +181,18 @@ async def test_a_replay_steps_through_what_was_known_when_by_links(own_broker: B
     assert "Step 1 of" in wrong
 
 
+async def test_a_recording_is_shown_at_the_time_that_its_records_tell(own_broker: Broker) -> None:
+    then = 1_700_000_000 * SECOND_US
+    frame = SignalFrame("market/0", then, False, ())
+    limit = a_limit("of-then", at=then - SECOND_US, lasts_us=60 * SECOND_US)
+    said = [sent(SIGNALS, None, frame), sent(RATE_LIMITS, "of-then", limit)]
+    async with visited(own_broker.url, said, venue_clock=True) as visitor:
+        page = (await visitor.get("/limits")).text
+    assert "Page made 2023-11-14T22:13:20.000Z" in page
+    assert "of-then" in page
+    assert "59 s left" in page
+
+
 async def test_runbooks_are_links_where_it_is_said_where_they_are(own_broker: Broker) -> None:
     async with visited(own_broker.url, records(), runbook_url="https://git.example/squall/deploy") as visitor:
         page = (await visitor.get(f"/alerts/{ALERT_ID}")).text
@@ -296,6 +309,13 @@ async def test_no_account_is_logged(own_broker: Broker, caplog: pytest.LogCaptur
     ours = [record.getMessage() for record in caplog.records if not record.name.startswith(("aiokafka", "asyncio"))]
     assert any("expected a record of alerts" in line for line in ours)
     assert not any("acct-7" in line for line in ours)
+
+
+async def test_a_port_that_is_taken_is_told(own_broker: Broker) -> None:
+    async with served(own_broker.url) as url:
+        taken = Settings(broker=own_broker.url, console={"port": int(url.rpartition(":")[2])})
+        with pytest.raises(ConfigError, match=r"console\.port: expected to listen on 127\.0\.0\.1"):
+            await serve(taken, lambda _: None)
 
 
 @pytest.mark.parametrize(

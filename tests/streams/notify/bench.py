@@ -150,7 +150,7 @@ class Notifier:
         self._config = state_dir.parent / f"{state_dir.name}.toml"
         lines = [
             f"broker = {json.dumps(broker)}",
-            f"[notify]\nstate_dir = {json.dumps(str(state_dir))}\nweb_port = {self.port}",
+            f"[notify]\nstate_dir = {json.dumps(str(state_dir))}\nweb_port = {self.port}\nstop_timeout_s = 0.5",
         ]
         for name, sink in sinks.items():
             lines += [f"[notify.sinks.{name}]", *(f"{key} = {json.dumps(value)}" for key, value in sink.items())]
@@ -210,7 +210,9 @@ class Notifier:
 class Bench:
     """Sinks that deliver from one database, each by a task of its own."""
 
-    def __init__(self, directory: Path, session: aiohttp.ClientSession, **sinks: SinkSettings) -> None:
+    def __init__(
+        self, directory: Path, session: aiohttp.ClientSession, sinks: Mapping[str, SinkSettings], proxy: str
+    ) -> None:
         self.registry = CollectorRegistry()
         self.metrics = NotifyMetrics.create(self.registry, sinks)
         self.db: sqlite3.Connection = open_database(directory)
@@ -223,6 +225,7 @@ class Bench:
                 session,
                 self.metrics,
                 frozenset,
+                proxy,
             )
             for name, sink in sinks.items()
         }
@@ -248,10 +251,10 @@ class Bench:
 
 
 @asynccontextmanager
-async def delivering(directory: Path, **sinks: SinkSettings) -> AsyncIterator[Bench]:
+async def delivering(directory: Path, sinks: Mapping[str, SinkSettings], proxy: str = "") -> AsyncIterator[Bench]:
     """Sinks that deliver while the block runs."""
     async with aiohttp.ClientSession() as session:
-        bench = Bench(directory, session, **sinks)
+        bench = Bench(directory, session, sinks, proxy)
         try:
             yield bench
         finally:

@@ -64,7 +64,7 @@ async def active(url: str) -> list[Any]:
 async def test_an_alert_is_open_there_as_long_as_here_and_resolved_once(tmp_path: Path) -> None:
     async with receiving() as receiver, alertmanager(tmp_path, receiver.url) as url:
         sink = SinkSettings("alertmanager", url=url, **AT_ONCE)
-        async with delivering(tmp_path / "state", am=sink) as bench:
+        async with delivering(tmp_path / "state", {"am": sink}) as bench:
 
             async def severities() -> list[str]:
                 return [one["labels"]["severity"] for one in await active(url)]
@@ -120,7 +120,7 @@ async def test_an_alert_is_open_there_as_long_as_here_and_resolved_once(tmp_path
 async def test_alerts_of_another_day_are_opened_and_resolved_as_well(tmp_path: Path) -> None:
     async with receiving() as receiver, alertmanager(tmp_path, receiver.url) as url:
         sink = SinkSettings("alertmanager", url=url, **AT_ONCE)
-        async with delivering(tmp_path / "state", am=sink) as bench:
+        async with delivering(tmp_path / "state", {"am": sink}) as bench:
             for begin_us in (1_400_000_000_000_000, now_us() + 86_400_000_000):
                 bench.take(alert(f"a{begin_us}", symbol=f"S{begin_us}", timestamp=begin_us))
 

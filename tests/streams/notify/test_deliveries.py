@@ -243,7 +243,7 @@ def test_that_it_is_over_is_not_told_to_who_could_not_hear_of_it_but_after_a_red
     one.outbox.buried(sealed, "HTTP 400", one.now_us)
     one.take(alert("a1", 2, "resolved"))
     assert one.after(60).says() == []
-    assert redeliver(one.db, one.now_us) == (1, 0)
+    assert redeliver(one.db, one.now_us, "hook") == (1, 0)
     assert one.says() == ["opened a1", "resolved a1"]
 
 
@@ -257,8 +257,30 @@ def test_that_it_is_open_is_not_redelivered_to_who_has_heard_that_it_is_over(des
     one.outbox.buried(sealed, "HTTP 400", one.now_us)
     one.take(alert("a1", 3, "resolved"))
     assert one.says() == ["resolved a1"]
-    assert redeliver(one.db, one.now_us) == (0, 1)
+    assert redeliver(one.db, one.now_us, "hook") == (0, 1)
     assert one.says() == []
+
+
+def test_a_redelivery_goes_without_what_is_over_meanwhile_even_while_it_waits(desk: MakeDesk) -> None:
+    one = desk(update_s=0.0, group_by=())
+    one.take(alert("a1"), alert("b1", symbol="B"), alert("c1", symbol="C"))
+    assert one.says() == ["opened a1,b1,c1"]
+    one.take(alert("a1", 2, "update"), alert("b1", 2, "update", symbol="B"), alert("c1", 2, "update", symbol="C"))
+    sealed = one.next()
+    assert sealed is not None
+    one.outbox.buried(sealed, "HTTP 400", one.now_us)
+    one.take(alert("a1", 3, "resolved"))
+    assert one.says() == ["resolved a1"]
+    assert redeliver(one.db, one.now_us, "hook") == (1, 0)
+    again = one.next()
+    assert again is not None
+    assert text_of(again.message) == "updated b1,c1"
+    assert again.message.message_id != sealed.message.message_id
+    one.outbox.failed(again, one.now_us + SECOND_US)
+    one.take(alert("b1", 3, "resolved", symbol="B"), alert("c1", 3, "resolved", symbol="C"))
+    assert one.says() == ["resolved b1,c1"]
+    assert one.after(1).says() == []
+    assert one.outbox.next_due_us() is None
 
 
 def test_a_message_stays_as_it_is_while_its_alert_goes_on(desk: MakeDesk) -> None:

@@ -105,6 +105,31 @@ async def test_a_notifier_killed_again_and_again_loses_nothing_and_doubles_nothi
     assert receiver.all_signed()
 
 
+async def test_a_notifier_that_is_stopped_waits_for_no_sink_and_begins_again_with_the_same_message(
+    own_broker: Broker, tmp_path: Path
+) -> None:
+    url = own_broker.url
+    await ensure_topics(url, 1)
+    async with receiving() as receiver, producing(url) as producer:
+        receiver.delay_s = 60.0
+        sink = QUICK | {"url": receiver.url, "timeout_s": 120.0}
+        with Notifier(url, tmp_path / "state", {"hook": sink}) as notifier:
+            await notifier.ready()
+            await send_alerts(producer, alert("a1"))
+
+            async def was_sent(times: int = 1) -> bool:
+                return len(receiver.got) >= times
+
+            await until(was_sent, 10.0)
+            assert (await notifier.stopped())[0] == 0
+            receiver.delay_s = 0.0
+            notifier.start_again()
+            await until(lambda: was_sent(2), 30.0)
+            assert (await notifier.stopped())[0] == 0
+    assert [got.id for got in receiver.got] == ["a1.1.firing"] * 2
+
+
+@pytest.mark.slow
 async def test_what_was_queued_is_delivered_without_a_broker(own_broker: Broker, tmp_path: Path) -> None:
     url = own_broker.url
     await ensure_topics(url, 1)

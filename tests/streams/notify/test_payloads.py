@@ -13,6 +13,7 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 import streams.notify
 from detectors.results import Alert, Contribution
+from streams.notify.alert_faults import alert_fault
 from streams.notify.messages import SEVERITIES, Item, Message, Word, message_id
 from streams.notify.rendering import render
 from streams.notify.sink_settings import Kind
@@ -23,6 +24,7 @@ from tests.streams.notify.golden import NOW_US, body_of, endpoint_to, message, s
 ROOM = Path(streams.notify.__file__).parent
 SAMPLES = ROOM / "payload_samples"
 SCHEMA = json.loads((ROOM / "webhook.schema.json").read_text())
+KINDS: tuple[Kind, ...] = ("webhook", "pagerduty", "slack", "alertmanager")
 WORDS: tuple[Word, ...] = ("opened", "updated", "repeated", "resolved", "storm", "test")
 
 
@@ -156,3 +158,33 @@ def test_slack_shows_ten_and_says_how_many_more() -> None:
     sections = [block["text"]["text"] for block in body["blocks"] if block["type"] == "section"]
     assert len(sections) == 11
     assert sections[-1] == "and 13 more"
+
+
+texts = st.text(max_size=80)
+numbers = st.integers(-(2**63), 2**64 - 1)
+
+
+@given(texts, numbers, st.lists(numbers, min_size=3, max_size=3))
+def test_whatever_is_not_refused_can_be_told_to_every_sink(alert_id: str, revision: int, times: list[int]) -> None:
+    begin, end, timestamp = times
+    one = msgspec.structs.replace(alert(alert_id, revision), window_start=begin, window_end=end, timestamp=timestamp)
+    if alert_fault(one) is not None:
+        return
+    for kind in KINDS:
+        for word in WORDS:
+            request = render(
+                Message(message_id(word, [Item(one)]), "sample", word, {}, (Item(one),), NOW_US),
+                endpoint_to(kind),
+                NOW_US,
+            )
+            assert all(header.isascii() and header.isprintable() for header in request.headers.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("alert_id", "a\n1"), ("alert_id", ""), ("timestamp", 2**62), ("window_start", -1), ("revision", 2**63)],
+)
+def test_what_could_not_be_told_is_refused(name: str, value: object) -> None:
+    changed: dict[str, Any] = {name: value}
+    assert name in (alert_fault(msgspec.structs.replace(alert(), **changed)) or "")
+    assert alert_fault(alert()) is None

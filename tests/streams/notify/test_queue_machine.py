@@ -143,7 +143,7 @@ class Deliveries(RuleBasedStateMachine):
 
     @rule()
     def somebody_redelivers(self) -> None:
-        redeliver(self.db, self.now_us)
+        redeliver(self.db, self.now_us, "hook")
 
     # What must hold.
 
@@ -282,5 +282,5 @@ class Deliveries(RuleBasedStateMachine):
         self.intake.begin(self.now_us)
 
 
-Deliveries.TestCase.settings = settings(max_examples=80, stateful_step_count=50, deadline=None)
+Deliveries.TestCase.settings = settings(max_examples=50, stateful_step_count=50, deadline=None)
 TestDeliveries = Deliveries.TestCase
