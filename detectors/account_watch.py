@@ -6,6 +6,7 @@ from typing import Any
 
 from detectors.base import State
 from detectors.cancel_burst import CancelBurst
+from detectors.cancel_watch import cancel_features
 from detectors.config import CoreSettings
 from detectors.crowd import Crowd
 from detectors.entities import Entities
@@ -16,7 +17,6 @@ from detectors.recent_ticks import RecentTicks
 from detectors.results import Activity, Signal
 from detectors.revival import revived
 from detectors.scorer import Scorer, Verdict, signal_of
-from detectors.symbol_watch import cancel_features
 from detectors.windows import ActivityWindows
 
 #: Accounts whose busiest symbol is remembered.

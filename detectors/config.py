@@ -143,11 +143,16 @@ class Market:
         Maintenance margin as a share of notional, in [0, 1).
     near_liquidation
         A position closer than this to its liquidation price, as a share of price, counts as near, in (0, 1).
+    divergence_inner, divergence_outer
+        Mark, index and last trade closer together than the inner band, as a share of price, are never strange; further
+        apart than the outer one always are. `0 < divergence_inner < divergence_outer < 1`.
     """
 
     order_notional: float = 100_000.0
     maintenance_margin: float = 0.005
     near_liquidation: float = 0.03
+    divergence_inner: float = 0.0005
+    divergence_outer: float = 0.01
 
     def __post_init__(self) -> None:
         _require(self.order_notional > 0, "market.order_notional must be > 0", self.order_notional)
@@ -155,6 +160,12 @@ class Market:
             0 <= self.maintenance_margin < 1, "market.maintenance_margin must be in [0, 1)", self.maintenance_margin
         )
         _require(0 < self.near_liquidation < 1, "market.near_liquidation must be in (0, 1)", self.near_liquidation)
+        _require(0 < self.divergence_outer < 1, "market.divergence_outer must be in (0, 1)", self.divergence_outer)
+        _require(
+            0 < self.divergence_inner < self.divergence_outer,
+            "market.divergence_inner must be in (0, market.divergence_outer)",
+            self.divergence_inner,
+        )
 
 
 @dataclass(frozen=True, slots=True)

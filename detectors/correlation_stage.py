@@ -8,6 +8,7 @@ import msgspec
 
 from detectors.alert_book import AlertBook, Finding
 from detectors.base import State
+from detectors.budget import APART, STREAMS, severity_of
 from detectors.cascade_pool import CascadePool
 from detectors.config import CoreSettings
 from detectors.correlation import Correlator, Joint
@@ -17,7 +18,7 @@ from detectors.events import Event
 from detectors.ledger import InputLedger, merge_evidence
 from detectors.leverage_pool import LeveragePool
 from detectors.measures import Measure
-from detectors.results import Alert, BookProfile, Evidence, LeverageMove, Severity, Signal, SignalFrame
+from detectors.results import Alert, BookProfile, Evidence, LeverageMove, Pattern, Severity, Signal, SignalFrame
 from detectors.revival import revived
 from detectors.seeds import seed_of
 from detectors.stage import Cells, Stage
@@ -25,9 +26,7 @@ from detectors.titles import joint_title, signal_title
 
 SIGNALS = "signals"
 MARKET = "*"
-#: Streams of scores a symbol has: the budget of false alarms is shared by them.
-_STREAMS = 5
-#: Patterns that can stand together on one symbol.
+#: Patterns that can stand together on one symbol of any exchange; others count once they were heard of.
 _FAMILIES = 3
 #: p-value that the second family of a critical alert must reach by itself.
 _CRITICAL_PART = 1e-3
@@ -79,6 +78,7 @@ class CorrelationStage(Stage[CorrelationTick]):
         self._by_cohort = Correlator("cohort", _FAMILIES, calibration, self.counters, self.tick_us)
         self._by_market = Correlator("market", 2, calibration, self.counters, self.tick_us)
         self._symbols: set[str] = set()
+        self._patterns: set[str] = set()
         #: Account -> when it was last seen in step with others, and the first of them.
         self._cohorts: Entities[tuple[int, str]] = Entities(
             settings.memory.max_accounts,
@@ -160,6 +160,7 @@ class CorrelationStage(Stage[CorrelationTick]):
             "cascade": self.cascade.head(),
             "correlators": [one.head() for one in self._correlators()],
             "symbols": sorted(self._symbols),
+            "patterns": sorted(self._patterns),
             "book": self._book.state(),
         }
 
@@ -170,8 +171,8 @@ class CorrelationStage(Stage[CorrelationTick]):
         self.cascade.resume(head["cascade"], notes)
         for one, saved in zip(self._correlators(), head["correlators"], strict=True):
             one.resume(saved, notes)
-        self._symbols = set(head["symbols"])
-        self._by_market.families = max(2, len(self._symbols))
+        self._symbols, self._patterns = set(head["symbols"]), set(head["patterns"])
+        self._count_families()
         self._book = revived(self._new_book, head["book"], "open alerts", notes)
 
     def _correlators(self) -> tuple[Correlator, ...]:
@@ -204,7 +205,7 @@ class CorrelationStage(Stage[CorrelationTick]):
         findings = []
         for signal in signals:
             self._correlate(tick, signal)
-            severity = self._severity(signal.per_day)
+            severity = severity_of(signal.pattern, signal.per_day, self.settings.alerts)
             if severity is not None:
                 findings.append(self._single(signal, severity))
         if tick == self.last_of_second(tick):
@@ -228,14 +229,30 @@ class CorrelationStage(Stage[CorrelationTick]):
         return StressFrame(self.source, self.closed_us, at_rest, mentions)
 
     def _correlate(self, tick: int, signal: Signal) -> None:
+        if signal.pattern in APART:
+            return
         stream = f"{signal.detector}/{signal.scope}"
+        if signal.scope == "market":
+            # Of no symbol: it stands beside all of them, under the name of what it is about.
+            self._remember(signal.entity, signal.pattern)
+            self._by_market.add(MARKET, signal.entity, f"{signal.pattern}/{stream}", tick, signal)
+            return
+        self._remember(signal.symbol, signal.pattern)
         self._by_symbol.add(signal.symbol, signal.pattern, stream, tick, signal)
-        if len(self._symbols) < self.settings.memory.max_symbols:
-            self._symbols.add(signal.symbol)
-        self._by_market.families = max(2, len(self._symbols))
         self._by_market.add(MARKET, signal.symbol, f"{signal.pattern}/{stream}", tick, signal)
         if signal.scope in ("account", "group"):
             self._by_cohort.add(self._cohort(tick, signal), signal.pattern, stream, tick, signal)
+
+    def _remember(self, name: str, pattern: Pattern) -> None:
+        """Note what can stand together: the chance that some do by luck depends on how many there are."""
+        if len(self._symbols) < self.settings.memory.max_symbols:
+            self._symbols.add(name)
+        self._patterns.add(pattern)
+        self._count_families()
+
+    def _count_families(self) -> None:
+        self._by_market.families = max(2, len(self._symbols))
+        self._by_symbol.families = self._by_cohort.families = max(_FAMILIES, len(self._patterns))
 
     def _cohort(self, tick: int, signal: Signal) -> str:
         """Who an account acts with: the first of the accounts it was lately seen in step with, or itself."""
@@ -255,7 +272,7 @@ class CorrelationStage(Stage[CorrelationTick]):
         findings = []
         for correlator in self._correlators():
             for joint in correlator.close_second(tick):
-                severity = self._severity(joint.per_day)
+                severity = severity_of("correlated_stress", joint.per_day, self.settings.alerts)
                 if severity == "warning" and self._is_critical(joint):
                     severity = "critical"
                 if severity is not None:
@@ -265,13 +282,7 @@ class CorrelationStage(Stage[CorrelationTick]):
     def _is_critical(self, joint: Joint) -> bool:
         """Rare enough together, and at least two families that stand out by themselves."""
         parts = sorted(part.p_value for part in joint.contributions)
-        return joint.per_day <= self.settings.alerts.critical_per_day / _STREAMS and parts[1] <= _CRITICAL_PART
-
-    def _severity(self, per_day: float) -> Severity | None:
-        alerts = self.settings.alerts
-        if per_day <= alerts.false_alarms_per_day / _STREAMS:
-            return "warning"
-        return "info" if per_day <= alerts.info_per_day / _STREAMS else None
+        return joint.per_day <= self.settings.alerts.critical_per_day / STREAMS and parts[1] <= _CRITICAL_PART
 
     def _single(self, signal: Signal, severity: Severity) -> Finding:
         return Finding(

@@ -51,6 +51,11 @@ class GuardedGaussian:
         return self._mean
 
     @property
+    def known(self) -> bool:
+        """Whether anything was seen."""
+        return self._weight > 0.0
+
+    @property
     def deviation(self) -> float:
         """The standard deviation, at least the floor."""
         return max(math.sqrt(self._variance), self._floor)

@@ -12,7 +12,9 @@ from detectors.config import CoreSettings
 from detectors.decisions import Decisions, Trip
 from detectors.entities import Entities
 from detectors.events import Event
-from detectors.features.market import AccountCounts, MarketTick
+from detectors.features.market import AccountCounts, MarketTick, Told
+from detectors.feeds import Feeds
+from detectors.latency_watch import Components
 from detectors.ledger import EvidenceWindow
 from detectors.limit_records import audit_of_trip
 from detectors.market_guardrails import MarketGuardrails
@@ -66,6 +68,8 @@ class MarketStage(Stage[MarketTick]):
             counters=self.counters,
             evicted="evicted_symbols",
         )
+        self._feeds = Feeds(settings, self.counters)
+        self._components = Components(settings, self.counters)
         #: What accounts did in each tick of the longest window: symbol -> (trades, counts by account).
         self._recent: RecentTicks[dict[str, tuple[int, AccountCounts]]] = RecentTicks(_EVIDENCE_S * self._second_ticks)
         self._profiles = BookProfiles(settings, self.counters)
@@ -107,34 +111,46 @@ class MarketStage(Stage[MarketTick]):
             state.add_tickers(typed)
         elif topic == "liquidations":
             state.add_liquidations(typed)
+        elif topic == "latency":
+            state.add_latencies(typed)
 
     def judge(self, topic: str, events: Sequence[Event]) -> None:
-        """Let the guardrails look at raw values, at once."""
+        """Let the guardrails look at raw values, and see whether the input is in order, at once."""
         self._trips += self._guardrails.on_events(topic, events)
+        self._feeds.read(topic, events)
 
     def close_tick(self, tick: int, state: MarketTick, evidence: tuple[Evidence, ...]) -> None:
         """Let every symbol of the tick be watched, and hand on what its accounts did."""
         self._evidence.add(tick, evidence)
-        signals: list[Signal] = []
+        signals = self.guarded("feeds", partial(self._feeds.close_tick, tick, state, self._evidence), list[Signal]())
         profiles: list[BookProfile] = []
         for symbol in sorted(state.symbols):
-            look = partial(self._watch(symbol).close_tick, tick, state.symbols[symbol], self._evidence)
-            signals += self.guarded(symbol, look, list[Signal]())
             profile = self._profiles.close_tick(tick, symbol, state.symbols[symbol])
             if profile is not None:
                 profiles.append(profile)
-        self._recent.add(tick, {symbol: (one.trades, one.accounts) for symbol, one in state.symbols.items()})
+            look = partial(self._watch(symbol).close_tick, tick, state.symbols[symbol], self._evidence)
+            signals += self._feeds.hold_back(symbol, tick, self.guarded(symbol, look, list[Signal]()))
+        acted = {name: (one.trades, one.accounts) for name, one in state.symbols.items() if one.trades or one.accounts}
+        self._recent.add(tick, acted)
         if tick == self.last_of_second(tick):
             for symbol in sorted(name for name, watch in self._watches.items() if watch.has_second):
-                signals += self.guarded(
-                    symbol, partial(self._watch(symbol).close_second, tick, self._evidence), []
-                )
+                signals += self.guarded(symbol, partial(self._watch(symbol).close_second, tick, self._evidence), [])
+        for component in sorted(state.components):
+            look = partial(
+                self._components.watch(component).close_tick, tick, state.components[component], self._evidence
+            )
+            signals += self.guarded(component, look, list[Signal]())
         if signals or profiles:
             self._signals.append(SignalTick(tick, tuple(signals), profiles=tuple(profiles)))
         self._hand_on(tick, state, evidence)
-        references = {symbol: (found.mark_us, found.index_us) for symbol, found in sorted(state.references.items())}
-        self._trips += self._guardrails.close_tick((tick + 1) * self.tick_us, references)
-        for symbol, found in sorted(state.references.items()):
+        self._refer(tick, state)
+
+    def _refer(self, tick: int, state: MarketTick) -> None:
+        """Hand on what tickers told: the age of prices to the guardrails, open interest to the account stages."""
+        told = {name: one.references for name, one in sorted(state.symbols.items()) if one.references is not None}
+        ages = {name: (_time_of(one.mark), _time_of(one.index)) for name, one in told.items()}
+        self._trips += self._guardrails.close_tick((tick + 1) * self.tick_us, ages)
+        for symbol, found in told.items():
             if found.interest is not None:
                 self._interest.append((tick, symbol, found.interest[1]))
                 watch = self._watches.get(symbol)
@@ -166,19 +182,23 @@ class MarketStage(Stage[MarketTick]):
         yield from self._guardrails.measures()
 
     def kept(self) -> dict[str, Entities[Any]]:
-        """Symbols, the last ticks, and what guardrails remember."""
-        watched: dict[str, Entities[Any]] = {"symbol": self._watches, "tick": self._recent.ticks}
-        return {**watched, **self._profiles.kept(), **self._guardrails.kept()}
+        """Symbols, components, the last ticks, and what guardrails remember."""
+        kept: dict[str, Entities[Any]] = {"symbol": self._watches, "component": self._components.watches}
+        return (
+            kept | self._profiles.kept() | self._feeds.kept() | {"tick": self._recent.ticks} | self._guardrails.kept()
+        )
 
     def head(self) -> State:
         """What is not of a symbol."""
-        return super().head() | {"evidence": self._evidence.state(), "guardrails": self._guardrails.head()}
+        own = {"evidence": self._evidence.state(), "guardrails": self._guardrails.head(), "feeds": self._feeds.head()}
+        return super().head() | own
 
     def resume(self, head: State, cells: Cells, notes: list[str]) -> None:
         """Let the last ticks enter the windows of the symbols again."""
         super().resume(head, cells, notes)
         self._evidence.restore(head["evidence"])
         self._guardrails.resume(head["guardrails"], notes)
+        self._feeds.resume(head["feeds"])
         last_closed = self.closed_us // self.tick_us - 1
         for tick, symbols in self._recent.items():
             for symbol, (trades, accounts) in symbols.items():
@@ -205,3 +225,7 @@ class MarketStage(Stage[MarketTick]):
 
     def _no_activity(self) -> list[list[tuple[int, tuple[Evidence, ...], tuple[Activity, ...]]]]:
         return [[] for _ in range(self._partitions)]
+
+
+def _time_of(told: Told | None) -> int | None:
+    return None if told is None else told[0]

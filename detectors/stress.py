@@ -14,6 +14,8 @@ MARKET = "*"
 LEVELS: dict[Severity, float] = {"info": 0.0, "warning": 0.6, "critical": 1.0}
 #: Patterns that name accounts for what they did, not for what they are exposed to.
 _BLAMING = frozenset({"cancel_burst", "layering", "trade_burst", "correlated_stress"})
+#: Patterns of inputs and models that are wrong: no market is under stress for that.
+_NO_STRESS = frozenset({"feed_fault", "drift"})
 #: Alerts remembered; those mentioned longest ago go first.
 _MOST_ALERTS = 10_000
 
@@ -78,7 +80,7 @@ class Stress:
     def _weigh(self) -> None:
         self._symbols, self._blamed = {}, {}
         for mention in self._open.values():
-            level = 0.0 if mention.pattern in self._silenced else LEVELS[mention.severity]
+            level = 0.0 if mention.pattern in self._silenced | _NO_STRESS else LEVELS[mention.severity]
             if not level:
                 continue
             self._symbols[mention.symbol] = max(level, self._symbols.get(mention.symbol, 0.0))

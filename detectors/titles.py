@@ -33,14 +33,26 @@ def signal_title(signal: Signal) -> str:
     who = f" by {signal.entity}" if signal.scope == "account" else ""
     if signal.scope == "group":
         who = f" by {len(signal.accounts)} accounts in step"
+    if signal.pattern == "layering":
+        who = f" by {signal.accounts[0]}"
+    if signal.scope == "market":
+        return f"{pattern_name(signal.pattern)} of {signal.entity}{_seen(signal.contributions)}"
     return f"{pattern_name(signal.pattern)}{who} on {signal.symbol}{_seen(signal.contributions)}"
 
 
 def joint_title(joint: Joint, symbol: str) -> str:
     """What stands together, and within how long."""
     if joint.scope == "market":
-        names = sorted({signal.symbol for signal in joint.signals})
-        return f"Correlated stress across {len(names)} symbols within {joint.window_s} s: {', '.join(names[:6])}"
+        names = sorted({signal.symbol for signal in joint.signals if signal.scope != "market"})
+        others = sorted(
+            {
+                f"{pattern_name(signal.pattern).lower()} of {signal.entity}"
+                for signal in joint.signals
+                if signal.scope == "market"
+            }
+        )
+        across = f"{len(names)} symbol{'' if len(names) == 1 else 's'}" if names else f"{len(others)} components"
+        return f"Correlated stress across {across} within {joint.window_s} s: {', '.join((names + others)[:6])}"
     patterns = sorted({pattern_name(signal.pattern).lower() for signal in joint.signals})
     who = f" by {joint.entity} and company" if joint.scope == "cohort" else ""
     return f"Correlated stress on {symbol}{who} within {joint.window_s} s: {' and '.join(patterns)}"

@@ -114,6 +114,101 @@ def cascade_risk(chance: random.Random) -> Iterator[tuple[Features, Label]]:
         index += 1
 
 
+def mark_divergence(chance: random.Random) -> Iterator[tuple[Features, Label]]:
+    """Tickers every second with mark a basis point from index; a mark three per cent away is planted."""
+    index = 0
+    while True:
+        planted = _is_planted(index)
+        mark = 100.0 * (1.03 if planted else 1.0 + chance.gauss(0.0, 1e-4))
+        x: Features = {"time_s": float(index), "index": 100.0, "mark": mark, "last": 100.0 + chance.gauss(0.0, 0.01)}
+        for kind in ("mark", "index"):
+            x[f"{kind}_age_s"], x[f"{kind}_gap_s"] = chance.uniform(0.0, 0.1), chance.uniform(0.9, 1.1)
+        x["last_age_s"] = chance.expovariate(1.0)
+        yield x, "planted" if planted else "normal"
+        index += 1
+
+
+def latency_shock(chance: random.Random) -> Iterator[tuple[Features, Label]]:
+    """Latencies about 8 ms every tenth of a second; two seconds at ten times that are planted."""
+    index = 0
+    while True:
+        before = -index % _EVERY
+        in_episode = index + before > QUIET_POINTS and before < 20
+        level_us = chance.lognormvariate(9.0, 0.2) * (10.0 if in_episode else 1.0)
+        tail_us = level_us * chance.lognormvariate(1.0, 0.3)
+        settling = index > QUIET_POINTS and index % _EVERY < 100
+        label: Label = "planted" if in_episode and not before else "episode" if in_episode or settling else "normal"
+        yield {"time_s": 0.1 * index, "level_us": level_us, "tail_us": tail_us}, label
+        index += 1
+
+
+def trade_burst(chance: random.Random) -> Iterator[tuple[Features, Label]]:
+    """Ticks of a tenth of a second with about two trades, in windows; sixty buys at once are planted."""
+    ticks: deque[tuple[int, float, float]] = deque([(2, 20.0, 10.0)] * 100, maxlen=100)
+    index, since = 0, 100
+    while True:
+        planted = _is_planted(index)
+        since = 0 if planted else since + 1
+        trades = chance.choice((1, 1, 2, 3)) + (60 if planted else 0)
+        notional = sum(chance.lognormvariate(2.0, 1.0) for _ in range(trades))
+        ticks.append((trades, notional, notional if planted else chance.random() * notional))
+        x: Features = {"time_s": 0.1 * index, "crowding": 0.1}
+        for window, length in (("tick", 1), ("1s", 10), ("10s", 100)):
+            sums = [sum(place) for place in zip(*list(ticks)[-length:], strict=True)]
+            x |= dict(
+                zip((f"trades_{window}", f"notional_{window}", f"bought_{window}"), map(float, sums), strict=True)
+            )
+        yield x, "planted" if planted else "episode" if since < 100 else "normal"
+        index += 1
+
+
+def liquidation_wave(chance: random.Random) -> Iterator[tuple[Features, Label]]:
+    """Seconds with a liquidation in every twentieth; twenty at once are planted."""
+    seconds: deque[tuple[int, float]] = deque([(0, 0.0)] * 60, maxlen=60)
+    index, since = 0, 60
+    while True:
+        planted = _is_planted(index)
+        since = 0 if planted else since + 1
+        events = int(chance.random() < 0.05) + (20 if planted else 0)
+        seconds.append((events, sum(chance.lognormvariate(9.0, 1.0) for _ in range(events))))
+        x: Features = {"time_s": float(index)}
+        for window, length in (("tick", 1), ("10s", 10), ("60s", 60)):
+            x[f"events_{window}"] = float(sum(count for count, _ in list(seconds)[-length:]))
+            x[f"notional_{window}"] = sum(notional for _, notional in list(seconds)[-length:])
+        yield x, "planted" if planted else "episode" if since < 60 else "normal"
+        index += 1
+
+
+def feed_fault(chance: random.Random) -> Iterator[tuple[Features, Label]]:
+    """A feed each tenth of a second, unchanged in every fifth; silences and standstills of 3 s are planted."""
+    index, time_s, run = 0, 0.0, 0
+    while True:
+        planted = _is_planted(index)
+        gap_s = chance.uniform(0.05, 0.15) + (3.0 if planted else 0.0)
+        time_s += gap_s
+        run = run + 1 if chance.random() < 0.2 else 0
+        x: Features = {"time_s": time_s, "came": 1.0, "gap_s": gap_s, "unchanged": float(run)}
+        x |= {"repeats_tick": 0.0, "repeats_10s": 0.0, "behind_tick": 0.0, "behind_10s": 0.0}
+        if planted and index % (2 * _EVERY):
+            x |= {"gap_s": 0.1, "unchanged": 30.0}
+        yield x, "planted" if planted else "normal"
+        index += 1
+
+
+def layering(chance: random.Random) -> Iterator[tuple[Features, Label]]:
+    """Makers who pull some levels of a side, a second; one with ten levels of twenty times its fill is planted."""
+    index = 0
+    while True:
+        planted = _is_planted(index)
+        levels = 10 if planted else chance.choice((3, 3, 4, 5))
+        filled = chance.lognormvariate(5.0, 0.5)
+        x: Features = {"time_s": float(index), "levels": float(levels), "filled": filled}
+        x["cancels"], x["others"] = float(levels + chance.randrange(3)), 0.0 if planted else float(chance.randrange(4))
+        x["cancelled"] = filled * (20.0 if planted else chance.lognormvariate(1.0, 0.5))
+        yield x, "planted" if planted else "normal"
+        index += 1
+
+
 def series(chance: random.Random) -> Iterator[tuple[Features, Label]]:
     """Minutes of a noisy sine; a value far off it is planted."""
     index, since = 0, 100
@@ -126,6 +221,19 @@ def series(chance: random.Random) -> Iterator[tuple[Features, Label]]:
         index += 1
 
 
+def leverage_temperature(chance: random.Random) -> Iterator[tuple[Features, Label]]:
+    """Each 5 s funding, open interest, basis and volatility around their levels; all of them far up is planted."""
+    index, since = 0, 100
+    while True:
+        planted = _is_planted(index)
+        since, shift = (0, 1.0) if planted else (since + 1, 0.0)
+        x: Features = {"time_s": 5.0 * index, "funding": chance.gauss(1e-4, 1e-5) + 3e-4 * shift}
+        x |= {"interest": chance.gauss(10.0, 0.02) + 0.5 * shift, "basis": chance.gauss(0.0, 1e-4) + 2e-3 * shift}
+        x["volatility"] = chance.gauss(0.0, 0.2) + 2.0 * shift
+        yield x, "planted" if planted else "episode" if since < 60 else "normal"
+        index += 1
+
+
 #: By the name of the detector; a detector without one is not finished.
 TOY_STREAMS: dict[str, ToyStream] = {
     "cancel_burst": cancel_burst,
@@ -135,4 +243,11 @@ TOY_STREAMS: dict[str, ToyStream] = {
     "lockstep": lockstep,
     "cascade_risk": cascade_risk,
     "series": series,
+    "mark_divergence": mark_divergence,
+    "latency_shock": latency_shock,
+    "trade_burst": trade_burst,
+    "liquidation_wave": liquidation_wave,
+    "feed_fault": feed_fault,
+    "layering": layering,
+    "leverage_temperature": leverage_temperature,
 }

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import cast
 
 from detectors.cancel_burst import CANCEL_COSTS, UNKNOWN_AGE_COST
-from detectors.events import BookSnapshot, Cancel, DerivativeTicker, Liquidation, Trade
+from detectors.events import BookSnapshot, Cancel, DerivativeTicker, Latency, Liquidation, Trade
 
 #: Cost of a cancel by whole seconds of age, as a table: one look-up an event.
 _COST_BY_SECOND = [
@@ -21,10 +21,45 @@ CANCELS, PRESSURE, FILLS, NOTIONAL_CENTS = range(4)
 AccountCounts = dict[str, list[int]]
 
 
+#: A number, and when it was told: of two at once the larger is kept.
+Told = tuple[int, float]
+#: Places in the counts of liquidations: events, hundredths of notional.
+FORCED_EVENTS, FORCED_CENTS = range(2)
+
+
+class References:
+    """The newest reference prices, open interest and funding that one symbol's tickers told in a tick."""
+
+    __slots__ = ("funding", "index", "interest", "mark")
+
+    def __init__(self) -> None:
+        self.mark: Told | None = None
+        self.index: Told | None = None
+        self.interest: Told | None = None
+        self.funding: Told | None = None
+
+
 class SymbolTick:
     """One symbol in one tick."""
 
-    __slots__ = ("accounts", "book", "flagged_sides", "liquidated_sides", "trades")
+    __slots__ = (
+        "accounts",
+        "book",
+        "book_times",
+        "books",
+        "bought_cents",
+        "buys",
+        "cancelled",
+        "flagged",
+        "flagged_sides",
+        "last",
+        "liquidated",
+        "liquidated_sides",
+        "references",
+        "sold_cents",
+        "traded",
+        "trades",
+    )
 
     def __init__(self) -> None:
         self.accounts: AccountCounts = {}
@@ -32,29 +67,32 @@ class SymbolTick:
         self.liquidated_sides = (0, 0)
         self.flagged_sides = (0, 0)
         self.trades = 0
+        #: Trades whose taker bought, and hundredths of notional that takers bought and sold.
+        self.buys = 0
+        self.bought_cents = 0
+        self.sold_cents = 0
+        self.last: Told | None = None
+        #: Liquidations: of trades that say they are one, and of their own topic.
+        self.flagged: list[int] | None = None
+        self.liquidated: list[int] | None = None
         self.book: BookSnapshot | None = None
-
-
-class References:
-    """When one symbol's newest mark and index came in a tick, and its newest open interest."""
-
-    __slots__ = ("index_us", "interest", "mark_us")
-
-    def __init__(self) -> None:
-        self.mark_us: int | None = None
-        self.index_us: int | None = None
-        #: Its time, and how much.
-        self.interest: tuple[int, float] | None = None
+        self.books = 0
+        self.book_times: set[int] = set()
+        self.references: References | None = None
+        #: The events themselves, in any order: for who has to look closer.
+        self.cancelled: list[Cancel] = []
+        self.traded: list[Trade] = []
 
 
 class MarketTick:
     """All symbols of a partition in one tick."""
 
-    __slots__ = ("references", "symbols")
+    __slots__ = ("components", "symbols")
 
     def __init__(self) -> None:
         self.symbols: dict[str, SymbolTick] = {}
-        self.references: dict[str, References] = {}
+        #: Latencies of each component, in microseconds, in any order.
+        self.components: dict[str, list[float]] = {}
 
     def symbol(self, name: str) -> SymbolTick:
         """The tick of a symbol, made when it is not there."""
@@ -65,11 +103,13 @@ class MarketTick:
 
     def add_cancels(self, cancels: Iterable[Cancel]) -> None:
         """Count cancels by account, weighted by age."""
-        symbol, accounts = "", cast(AccountCounts, {})
+        symbol, accounts, cancelled = "", cast(AccountCounts, {}), cast(list[Cancel], [])
         for cancel in cancels:
             if cancel.symbol != symbol:
                 symbol = cancel.symbol
-                accounts = self.symbol(symbol).accounts
+                state = self.symbol(symbol)
+                accounts, cancelled = state.accounts, state.cancelled
+            cancelled.append(cancel)
             counts = accounts.get(cancel.account)
             if counts is None:
                 counts = accounts[cancel.account] = [0, 0, 0, 0]
@@ -86,14 +126,24 @@ class MarketTick:
             counts[3] += cents if cents < LARGEST_CENTS else LARGEST_CENTS
 
     def add_trades(self, trades: Iterable[Trade]) -> None:
-        """Count trades, and the fills of both their accounts."""
+        """Count trades, what takers bought and sold, and the fills of both accounts of each."""
         for trade in trades:
             state = self.symbol(trade.symbol)
             state.trades += 1
+            state.traded.append(trade)
+            cents = int(trade.price * trade.amount * 100.0)
+            cents = min(cents, LARGEST_CENTS)
+            if trade.side == "buy":
+                state.buys += 1
+                state.bought_cents += cents
+            else:
+                state.sold_cents += cents
+            state.last = _newer(state.last, trade.timestamp, trade.price)
             if trade.liquidation:
+                state.flagged = _added(state.flagged, cents)
                 # A maker's position that was closed by force stood on the other side than the taker's order.
                 of_longs = (trade.side == "sell") != (trade.liquidation in _OF_MAKER)
-                state.flagged_sides = _added_side(state.flagged_sides, of_longs, trade.price * trade.amount)
+                state.flagged_sides = _added_side(state.flagged_sides, of_longs, cents)
             for account in (trade.taker_account, trade.maker_account):
                 if account:
                     counts = state.accounts.get(account)
@@ -102,35 +152,57 @@ class MarketTick:
                     counts[FILLS] += 1
 
     def add_liquidations(self, liquidations: Iterable[Liquidation]) -> None:
-        """Add up what was closed by force: a sale closes a long."""
+        """Count liquidations, and add up what they closed: a sale closes a long."""
         for one in liquidations:
             state = self.symbol(one.symbol)
-            state.liquidated_sides = _added_side(state.liquidated_sides, one.side == "sell", one.price * one.amount)
+            cents = min(int(one.price * one.amount * 100.0), LARGEST_CENTS)
+            state.liquidated = _added(state.liquidated, cents)
+            state.liquidated_sides = _added_side(state.liquidated_sides, one.side == "sell", cents)
+
+    def add_latencies(self, latencies: Iterable[Latency]) -> None:
+        """Keep the latencies of each component."""
+        for latency in latencies:
+            self.components.setdefault(latency.component, []).append(latency.latency_us)
 
     def add_tickers(self, tickers: Iterable[DerivativeTicker]) -> None:
-        """Keep the newest times of mark and index, and the newest open interest, of two at once the larger."""
+        """Keep what was told last of each reference; records need not tell all of them."""
         for ticker in tickers:
-            found = self.references.get(ticker.symbol)
+            state = self.symbol(ticker.symbol)
+            found = state.references
             if found is None:
-                found = self.references[ticker.symbol] = References()
+                found = state.references = References()
             if ticker.mark_price is not None:
-                found.mark_us = max(found.mark_us or 0, ticker.timestamp)
+                found.mark = _newer(found.mark, ticker.timestamp, ticker.mark_price)
             if ticker.index_price is not None:
-                found.index_us = max(found.index_us or 0, ticker.timestamp)
+                found.index = _newer(found.index, ticker.timestamp, ticker.index_price)
             if ticker.open_interest is not None:
-                interest = ticker.timestamp, ticker.open_interest
-                found.interest = interest if found.interest is None else max(found.interest, interest)
+                found.interest = _newer(found.interest, ticker.timestamp, ticker.open_interest)
+            if ticker.funding_rate is not None:
+                found.funding = _newer(found.funding, ticker.timestamp, ticker.funding_rate)
 
     def add_books(self, books: Iterable[BookSnapshot]) -> None:
         """Keep the newest book of each symbol; of two at the same microsecond the one that compares higher."""
         for book in books:
             state = self.symbol(book.symbol)
+            state.books += 1
+            state.book_times.add(book.timestamp)
             kept = state.book
             if kept is None or (book.timestamp, book.bids, book.asks) > (kept.timestamp, kept.bids, kept.asks):
                 state.book = book
 
 
-def _added_side(cents: tuple[int, int], of_longs: bool, notional: float) -> tuple[int, int]:
-    added = int(min(notional * 100.0, LARGEST_CENTS))
-    longs, shorts = cents
-    return (longs + added, shorts) if of_longs else (longs, shorts + added)
+def _added_side(sums: tuple[int, int], of_longs: bool, cents: int) -> tuple[int, int]:
+    longs, shorts = sums
+    return (longs + cents, shorts) if of_longs else (longs, shorts + cents)
+
+
+def _newer(known: Told | None, timestamp: int, value: float) -> Told:
+    return (timestamp, value) if known is None else max(known, (timestamp, value))
+
+
+def _added(sums: list[int] | None, cents: int) -> list[int]:
+    if sums is None:
+        return [1, cents]
+    sums[FORCED_EVENTS] += 1
+    sums[FORCED_CENTS] += cents
+    return sums

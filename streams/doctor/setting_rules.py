@@ -5,8 +5,8 @@ Every rule stands for something that the code does; it names the settings, what 
 
 from collections.abc import Callable, Iterator
 
+from detectors.budget import STREAMS as _STREAMS
 from detectors.correlation import _CUT, WINDOWS_S  # the rules must move with the core's own numbers
-from detectors.correlation_stage import _STREAMS
 from streams.doctor.lines import Line
 from streams.faust_options import faust_options
 from streams.layers import DEFAULT, PREFIX

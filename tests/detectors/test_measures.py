@@ -73,7 +73,7 @@ def test_calibrations_warm_up_one_stream_of_scores_at_a_time() -> None:
     for watch in (stage._watches.get("X"),):
         assert watch is not None
         for _ in range(500):
-            watch._burst_scorer.pot.learn(0.0)
+            watch._watches[0].scorer.pot.learn(0.0)
     states = of(stage.measures(), "calibrations")
     assert (states["calibrations", "cancel_burst", "warming"], states["calibrations", "cancel_burst", "warm"]) == (1, 1)
 

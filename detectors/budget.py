@@ -1,0 +1,30 @@
+"""How the budget of false alarms of a symbol is shared by its streams of scores."""
+
+from detectors.config import Alerts
+from detectors.results import Pattern, Severity
+
+#: A share is one in so many. Five sixths go to the five streams that every exchange has, the last sixth is shared by
+#: the ten or so of the other patterns.
+STREAMS = 6
+FURTHER_STREAMS = 60
+MAIN: frozenset[Pattern] = frozenset({"cancel_burst", "leverage_spike", "thin_book", "correlated_stress"})
+#: What is wrong with inputs and models is no stress of a market: it is told, and correlated with nothing.
+APART: frozenset[Pattern] = frozenset({"feed_fault", "drift"})
+
+
+def severity_of(pattern: Pattern, per_day: float, alerts: Alerts) -> Severity | None:
+    """How grave it is that chance gives a score as high so often a day in its stream; None: not worth an alert.
+
+    Drift is never more than `info` by itself.
+
+    Examples
+    --------
+    >>> [severity_of("thin_book", per_day, Alerts()) for per_day in (5.0, 1.0, 0.1)]
+    [None, 'info', 'warning']
+    >>> severity_of("drift", 1e-9, Alerts())
+    'info'
+    """
+    streams = STREAMS if pattern in MAIN else FURTHER_STREAMS
+    if per_day <= alerts.false_alarms_per_day / streams and pattern != "drift":
+        return "warning"
+    return "info" if per_day <= alerts.info_per_day / streams else None

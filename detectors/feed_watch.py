@@ -1,0 +1,150 @@
+"""One input of one symbol, watched for faults."""
+
+from typing import Any
+
+import msgspec
+
+from detectors.base import Features
+from detectors.budget import severity_of
+from detectors.events import BookSnapshot
+from detectors.feed_fault import FeedFault
+from detectors.ledger import EvidenceWindow
+from detectors.results import Signal
+from detectors.scorer import Verdict, signal_of
+from detectors.watch import Spot, Watch
+from detectors.windows import SlidingCounts
+
+_ALL = ""
+#: Silence is looked at when it has become so surprising, then each time it has doubled, not sooner than in a second.
+_SILENCE_DECADES = 4.0
+_SOONEST_US = 1_000_000
+#: What rests on an input is held back until so long after its last fault.
+_HOLD_US = 10_000_000
+_MOST_SILENT_S = 3_600
+NEVER_US = 2**62
+
+
+class FeedWatch(Watch[FeedFault]):
+    """`FeedFault` on one topic of a symbol.
+
+    Topics that come by the clock are scored at each tick in which they came, and when they fail to come; others only
+    when something is wrong with what came.
+    """
+
+    name = pattern = "feed_fault"
+
+    def __init__(self, spot: Spot, topic: str, clocked: bool) -> None:
+        super().__init__(spot)
+        self.topic = topic
+        self.clocked = clocked
+        #: When it last came, when silence is to be looked at, and until when it counts as faulty.
+        self.last_us = 0
+        self.due_us = NEVER_US
+        self.faulty_until_us = 0
+        self._scored_s = -1.0
+        self._ten = SlidingCounts(10_000_000 // self.tick_us, 2)
+        self._seen: list[float] = []
+        self._run = 0
+
+    def new_detector(self) -> FeedFault:
+        """With the memory of the settings."""
+        return FeedFault(self.spot.settings.memory.half_life_s)
+
+    def begin(self, since_s: float) -> None:
+        """The input is listened to since then, and had no fault."""
+        self._scored_s = since_s
+        self.scorer.begin(since_s)
+        self.detector.learn_one({"time_s": since_s})
+
+    def come(
+        self, tick: int, faults: list[int], others_us: int | None, book: BookSnapshot | None, evidence: EvidenceWindow
+    ) -> list[Signal]:
+        """Score a tick in which the input came.
+
+        `faults` are the events repeated, and those out of order; `others_us` is when other inputs were heard before,
+        None when nothing came but what was out of order.
+        """
+        end_us, time_s = (tick + 1) * self.tick_us, self.time_s(tick)
+        if not self.clocked:
+            self.scorer.pot.learn_silence(min(int(time_s - self._scored_s), _MOST_SILENT_S))
+        self._scored_s = time_s
+        self._ten.add(tick, {_ALL: faults})
+        ten = self._ten.get(_ALL)
+        x: Features = {"time_s": time_s, "repeats_tick": faults[0], "behind_tick": faults[1]}
+        x["repeats_10s"], x["behind_10s"] = ten
+        if self.clocked and others_us is not None:
+            x["came"] = 1.0
+            if self.last_us and not self._all_silent(end_us, others_us):
+                x["gap_s"] = (end_us - self.last_us) / 1e6
+        if book is not None:
+            x["unchanged"] = float(self._count_unchanged(book))
+        found = self.judge(tick, x, evidence)
+        if others_us is None:
+            return [self._told(signal, end_us) for signal in found]
+        self.last_us = end_us
+        if self.clocked and self.detector.ready:
+            self.due_us = end_us + max(int(1e6 * self.detector.due_s(_SILENCE_DECADES)), _SOONEST_US)
+        return [self._told(signal, end_us) for signal in found]
+
+    def miss(self, tick: int, others_us: int, evidence: EvidenceWindow) -> list[Signal]:
+        """Look at a silence that is due, when other inputs have been heard until `others_us`; nothing is learned."""
+        end_us, time_s = (tick + 1) * self.tick_us, self.time_s(tick)
+        silent_us = end_us - self.last_us
+        if self._all_silent(end_us, others_us):
+            self.due_us = end_us + _SOONEST_US
+            return []
+        self.due_us = self.last_us + max(2 * silent_us, silent_us + _SOONEST_US)
+        x: Features = {"time_s": time_s, "gap_s": silent_us / 1e6}
+        verdict = self.scorer.judge(self.detector.score_one(x), time_s)
+        if verdict is None:
+            return []
+        verdict = msgspec.structs.replace(verdict, contributions=self.detector.explain_one(x))
+        return [self._told(self._signal(end_us, verdict, evidence), end_us)]
+
+    def _all_silent(self, end_us: int, others_us: int) -> bool:
+        """Whether other inputs have been silent for half of this one's silence: it may be the symbol that is."""
+        silent_us = end_us - self.last_us
+        return silent_us > _SOONEST_US and others_us < self.last_us + silent_us // 2
+
+    def _signal(self, end_us: int, verdict: Verdict, evidence: EvidenceWindow) -> Signal:
+        return signal_of(
+            verdict,
+            end_us,
+            detector=self.name,
+            pattern=self.pattern,
+            scope=self.scope,
+            entity=self.spot.entity,
+            symbol=self.spot.symbol,
+            accounts=(),
+            notional=0.0,
+            evidence=evidence,
+        )
+
+    def _told(self, signal: Signal, end_us: int) -> Signal:
+        """Name the topic, and hold back what rests on it if this is worth an alert."""
+        if severity_of(self.pattern, signal.per_day, self.spot.settings.alerts) is not None:
+            self.faulty_until_us = end_us + _HOLD_US
+        parts = tuple(
+            msgspec.structs.replace(part, signal=f"{self.topic}, {part.signal}") for part in signal.contributions
+        )
+        return msgspec.structs.replace(signal, contributions=parts)
+
+    def _count_unchanged(self, book: BookSnapshot) -> int:
+        """Snapshots in a row whose outermost levels are those of the one before."""
+        ends = [side[place] for side in (book.bids, book.asks) if side for place in (0, -1)]
+        seen = [number for level in ends for number in level]
+        self._run = self._run + 1 if seen == self._seen else 0
+        self._seen = seen
+        return self._run
+
+    def rest(self) -> Any:  # noqa: ANN401 - see Watch
+        """Times, the last snapshot's ends, and the faults of ten seconds."""
+        times = [self.last_us, self.due_us, self.faulty_until_us, self._scored_s]
+        return [times, self._seen, self._run, [[tick, counts[_ALL]] for tick, counts in self._ten.state()]]
+
+    def take_rest(self, rest: Any) -> None:  # noqa: ANN401 - see Watch
+        """Take up what `rest()` gave."""
+        times, self._seen, self._run, faults = rest
+        self.last_us, self.due_us, self.faulty_until_us, self._scored_s = times
+        for tick, counts in faults:
+            self._ten.add(tick, {_ALL: counts})
