@@ -166,7 +166,7 @@ class CascadePool:
         if self.contagion is not None:
             yield Measure("contagion_radius", (), self.contagion.spectral_radius)
             yield Measure("contagion_expected", (), self.contagion.expected)
-        yield calibration_measure(CascadeRisk.name, self._scorer.pot.ready)
+        yield calibration_measure(CascadeRisk.name, is_warm=self._scorer.pot.ready)
 
     def kept(self) -> dict[str, Entities[Any]]:
         """Symbols."""
