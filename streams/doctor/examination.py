@@ -26,7 +26,7 @@ from streams.doctor.sink_checks import check_sinks
 from streams.doctor.topic_checks import check_topics
 from streams.doctor.topic_setting_checks import check_topic_settings
 from streams.layers import DEFAULT
-from streams.mapping.mapped_stream import FieldMapping
+from streams.mapping.field_mapping import FieldMapping
 from streams.mapping.mapping_file import read_mapping
 from streams.settings import Settings
 from streams.topics import INPUT_TOPICS, SIGNALS, topics_on_broker

@@ -10,7 +10,7 @@ from aiokafka import TopicPartition
 from detectors.events import EVENT_TYPES
 from streams.codecs import RecordDecoder
 from streams.doctor.clients import Clients
-from streams.mapping.mapped_stream import NO_MAPPING, FieldMapping
+from streams.mapping.field_mapping import NO_MAPPING, FieldMapping
 
 #: How long records are waited for, and how long whoever asks for them should wait.
 _DEADLINE_S = 5.0

@@ -10,8 +10,8 @@ from msgspec.structs import fields
 from detectors.errors import ConfigError
 from detectors.events import EVENT_TYPES, BookSnapshot, DerivativeTicker, Liquidation, Trade
 from streams.codecs import RecordDecoder
+from streams.mapping.field_mapping import NO_MAPPING
 from streams.mapping.field_specs import SIDES, TEXTS, TIMES
-from streams.mapping.mapped_stream import NO_MAPPING
 from streams.mapping.mapping_file import mapping_of, read_mapping
 
 EXAMPLE = Path(__file__).parents[3] / "deploy" / "mapping.example.toml"
