@@ -16,9 +16,9 @@ _EVENT_S = _DENSE_US * 1e-6 - 4 * _SYMBOL_S / 100_000
 #: `python -m tests.benchmarks.scaling`: a frame between stages, sent and read; a frame and a signal in the correlation
 #: stage; signals of an event, and of a calm market; bytes of a checkpoint for a symbol and for an account.
 _FRAME_S = 70e-6
-_CORRELATION_FRAME_S, _SIGNAL_S = 4e-6, 30e-6
+_CORRELATION_FRAME_S, _SIGNAL_S = 4e-6, 40e-6
 _SIGNALS_PER_EVENT = 0.01
-_SYMBOL_CHECKPOINT_BYTES, _ACCOUNT_CHECKPOINT_BYTES = 25_000, 320
+_SYMBOL_CHECKPOINT_BYTES, _ACCOUNT_CHECKPOINT_BYTES = 36_000, 320
 #: README: `make bench`, bytes of the process for a tracked account, and of a trade or cancel.
 _ACCOUNT_BYTES, _EVENT_BYTES = 1_847, 192
 #: A fresh worker, and a symbol with its half-space trees.
