@@ -32,7 +32,7 @@ class LagForecast:
 
     def __init__(self, size: int, half_life: float) -> None:
         self._size = size
-        self._fade = 0.5 ** (1.0 / half_life)
+        self._fade: float = 0.5 ** (1.0 / half_life)
         self._moments = np.zeros((size + 1, size + 1))
         self._coefficients = np.zeros(size)
         self._row = np.zeros(size + 1)

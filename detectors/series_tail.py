@@ -63,7 +63,7 @@ class TailHistogram:
     )  # fmt: skip
 
     def __init__(self, half_life: float, guard: float = 0.0, prior_index: float = 3.0) -> None:
-        self._fade = 0.5 ** (1.0 / half_life)
+        self._fade: float = 0.5 ** (1.0 / half_life)
         self._prior_index = prior_index
         self._counts = array("d", bytes(8 * _BINS))
         self._log_tails = array("d", bytes(8 * (_BINS + 1)))

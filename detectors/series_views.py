@@ -36,7 +36,7 @@ class FadingMean:
     __slots__ = ("_fade", "mean", "weight")
 
     def __init__(self, half_life: float) -> None:
-        self._fade = 0.5 ** (1.0 / half_life)
+        self._fade: float = 0.5 ** (1.0 / half_life)
         self.mean = 0.0
         self.weight = 0.0
 
