@@ -43,8 +43,7 @@ class SeriesDetector(Detector):
 
     The score is `1 - p ** (1/4)`, p the chance that an ordinary value is as strange: 0.9 is one in ten thousand, each
     further nine four more decades, so that even the strangest values can be ranked. p is calibrated for stationary
-    series, white or not, of light or heavy tails, within a factor of about three at 1e-2, and rather too large; on
-    series with bursts of their own high scores come oftener.
+    series, white or not, of light or heavy X
 
     After a lasting change of level, spread or shape scores come down within some tens to hundreds of values: what is
     guarded learns one value in ten. It fails on the first few periods, on series whose normal shapes never come back,
@@ -87,7 +86,7 @@ class SeriesDetector(Detector):
         self._views = SeriesViews(half_life)
         self._tails = [TailHistogram(_TAIL_HALF_LIFE, 0.0 if view in _UNGUARDED else _GUARD) for view in VIEWS]
         self._stretch = FadingMean(_STRETCH)
-        self._looked: tuple[tuple[float, float | None], Look, list[float]] | None = None
+        self._looked: tuple[tuple[float, float | None], Look, list[float], float] | None = None
 
     @property
     def ready(self) -> bool:
@@ -103,7 +102,8 @@ class SeriesDetector(Detector):
         value = _value(x)
         if value is None or not self.ready:
             return 1.0
-        return _chance(self._evidence(self._look(value, _time(x))[1]))
+        now = self._look(value, _time(x))[2]
+        return _chance(0.5 * (now + self._stretch.after(min(now, _MOST_LINGERING))))
 
     def learn_one(self, x: Features) -> None:
         """Take the value in."""
@@ -111,10 +111,10 @@ class SeriesDetector(Detector):
         if value is None:
             return
         time_s = _time(x)
-        look, surprises = self._look(value, time_s)
+        look, _, now = self._look(value, time_s)
         self._looked = None
         if self.ready:
-            self._stretch.learn(min(_combined(surprises), _MOST_LINGERING))
+            self._stretch.learn(min(now, _MOST_LINGERING))
         for ratio, tail in zip(look.ratios, self._tails, strict=True):
             if ratio is not None:
                 tail.learn(ratio)
@@ -125,7 +125,7 @@ class SeriesDetector(Detector):
         value = _value(x)
         if value is None or not self.ready:
             return ()
-        look, surprises = self._look(value, _time(x))
+        look, surprises, _ = self._look(value, _time(x))
         weights = [math.expm1(_POWER * surprise) for surprise in surprises]
         whole = sum(weights)
         found = [
@@ -143,8 +143,8 @@ class SeriesDetector(Detector):
             return Contribution("value against level", value, self._views.level.mean, "value", p_value, share)
         return Contribution(view.replace("_", " "), look.ratios[index] or 0.0, 1.0, "times usual", p_value, share)
 
-    def _look(self, value: float, time_s: float | None) -> tuple[Look, list[float]]:
-        """What the views see, and each one's surprise, `-ln p`."""
+    def _look(self, value: float, time_s: float | None) -> tuple[Look, list[float], float]:
+        """What the views see, each one's surprise, `-ln p`, and that of all together."""
         key = value, time_s
         if self._looked is None or self._looked[0] != key:
             look = self._views.look(value, time_s)
@@ -153,12 +153,8 @@ class SeriesDetector(Detector):
                 for ratio, tail in zip(look.ratios, self._tails, strict=True)
             ]
             # Scoring, explaining and learning ask for the same value in a row.
-            self._looked = key, look, surprises
-        return self._looked[1], self._looked[2]
-
-    def _evidence(self, surprises: list[float]) -> float:
-        now = _combined(surprises)
-        return 0.5 * (now + self._stretch.after(min(now, _MOST_LINGERING)))
+            self._looked = key, look, surprises, _combined(surprises)
+        return self._looked[1:]
 
     def state(self) -> State:
         """Views, their tails, and the stretch."""

@@ -45,9 +45,9 @@ class LagForecast:
         # Added up in order, not by a dot product: that one's last digit depends on the processor.
         return float(sum((self._coefficients * inputs).tolist()))
 
-    def learn(self, inputs: Floats, target: float) -> None:
-        """Take in what came after `inputs`."""
-        error = abs(target - self.expect(inputs))
+    def learn(self, inputs: Floats, target: float, expected: float) -> None:
+        """Take in what came after `inputs`, when `expect(inputs)` had said `expected`."""
+        error = abs(target - expected)
         reach = _REACH * self._error
         weight = 1.0 if error <= reach or self._weight < 2 * self._size else reach / error
         row = self._row

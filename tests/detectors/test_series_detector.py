@@ -247,7 +247,7 @@ def test_a_forecast_finds_the_weights_of_its_inputs_in_spite_of_outliers() -> No
     for index in range(1_000):
         inputs = chance.normal(size=3)
         outlier = 1e6 if index % 100 == 99 else 0.0
-        forecast.learn(inputs, float(weights @ inputs) + 0.1 * chance.normal() + outlier)
+        forecast.learn(inputs, float(weights @ inputs) + 0.1 * chance.normal() + outlier, forecast.expect(inputs))
     assert forecast.expect(np.array([1.0, 1.0, 1.0])) == pytest.approx(-1.5, abs=0.1)
 
 
