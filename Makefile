@@ -1,6 +1,6 @@
 # Each target sets up .venv by itself; it needs make and Python 3.11 or newer with its venv module.
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-kafka lint types contracts bench quality trial fuzz chaos chaos-short clean
+.PHONY: help demo test test-long test-kafka lint types contracts bench quality trial fuzz chaos chaos-short clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
@@ -19,9 +19,11 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY) ## Everything on this machine: broker, workers, a simulated exchange with planted incidents
 	$(BIN)/squall demo
 
-test: $(READY) ## All tests, the fast ones first
+test: $(READY) ## The tests, in some minutes
 	$(BIN)/python -m pytest -q -n 3 -m "not slow and not benchmark"
-	$(BIN)/python -m pytest -q -n 3 -m "slow and not benchmark" || test $$? -eq 5 # 5: there are none
+
+test-long: $(READY) ## The tests that take longer each: whole demos, browsers, Prometheus over a running exchange, kills
+	$(BIN)/python -m pytest -q -n 3 -m "slow and not benchmark"
 
 test-kafka: $(READY) ## The tests that use a broker, on Apache Kafka; needs Java 17, openssl and, once, Maven
 	$(BIN)/python -m pytest -q --kafka -m "kafka and not benchmark"

@@ -32,7 +32,7 @@ class LagForecast:
 
     def __init__(self, size: int, half_life: float) -> None:
         self._size = size
-        self._fade = 0.5 ** (1.0 / half_life)
+        self._fade: float = 0.5 ** (1.0 / half_life)
         self._moments = np.zeros((size + 1, size + 1))
         self._coefficients = np.zeros(size)
         self._row = np.zeros(size + 1)
@@ -45,9 +45,9 @@ class LagForecast:
         # Added up in order, not by a dot product: that one's last digit depends on the processor.
         return float(sum((self._coefficients * inputs).tolist()))
 
-    def learn(self, inputs: Floats, target: float) -> None:
-        """Take in what came after `inputs`."""
-        error = abs(target - self.expect(inputs))
+    def learn(self, inputs: Floats, target: float, expected: float) -> None:
+        """Take in what came after `inputs`, when `expect(inputs)` had said `expected`."""
+        error = abs(target - expected)
         reach = _REACH * self._error
         weight = 1.0 if error <= reach or self._weight < 2 * self._size else reach / error
         row = self._row

@@ -1,5 +1,7 @@
 """Shapes of windows that a series has shown, and how far a new one is from the nearest of them."""
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -41,7 +43,7 @@ class ShapeMemory:
         gaps *= gaps
         # Down the first axis numpy adds row by row: the same on every processor.
         squares = gaps.sum(axis=0)
-        return float(np.partition(squares, self._nearest - 1)[self._nearest - 1]) ** 0.5
+        return math.sqrt(np.partition(squares, self._nearest - 1)[self._nearest - 1])
 
     def keep(self, shape: Floats) -> None:
         """Add a shape."""

@@ -10,6 +10,7 @@ from detectors.base import State
 _PER_OCTAVE = 4
 _LOWEST_OCTAVE, _HIGHEST_OCTAVE = -6, 26
 _BINS = (_HIGHEST_OCTAVE - _LOWEST_OCTAVE) * _PER_OCTAVE
+_LEAST, _MOST = 2.0**_LOWEST_OCTAVE, 2.0 ** (_HIGHEST_OCTAVE - 1e-9)
 _LAST = _BINS - 1e-9
 _LN_BIN = math.log(2.0) / _PER_OCTAVE
 #: The table of tails is made anew after so many values, or after an eighth of the values so far.
@@ -63,7 +64,7 @@ class TailHistogram:
     )  # fmt: skip
 
     def __init__(self, half_life: float, guard: float = 0.0, prior_index: float = 3.0) -> None:
-        self._fade = 0.5 ** (1.0 / half_life)
+        self._fade: float = 0.5 ** (1.0 / half_life)
         self._prior_index = prior_index
         self._counts = array("d", bytes(8 * _BINS))
         self._log_tails = array("d", bytes(8 * (_BINS + 1)))
@@ -145,6 +146,6 @@ class TailHistogram:
 
 def _place(value: float) -> float:
     """Where on the scale of bins a value lies, from 0 to just below its end."""
-    if value <= 0.0:
+    if value <= _LEAST:
         return 0.0
-    return min(max((math.log2(value) - _LOWEST_OCTAVE) * _PER_OCTAVE, 0.0), _LAST)
+    return (math.log2(value) - _LOWEST_OCTAVE) * _PER_OCTAVE if value < _MOST else _LAST

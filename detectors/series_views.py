@@ -36,7 +36,7 @@ class FadingMean:
     __slots__ = ("_fade", "mean", "weight")
 
     def __init__(self, half_life: float) -> None:
-        self._fade = 0.5 ** (1.0 / half_life)
+        self._fade: float = 0.5 ** (1.0 / half_life)
         self.mean = 0.0
         self.weight = 0.0
 
@@ -132,7 +132,7 @@ class SeriesViews:
             bounded = self._bounded(self._error, look.error)
             self._recent_error.learn(bounded)
             self._error.learn(bounded)
-            self._forecast.learn(look.inputs, value - history.last)
+            self._forecast.learn(look.inputs, value - history.last, look.expected - history.last)
             self._recent_step.learn(step)
             self._step.learn(self._bounded(self._step, step))
             self._deviation.learn(self._bounded(self._deviation, abs(value - self.level.mean)))

@@ -17,7 +17,7 @@ from streams.codecs import (
     encode_decision,
     encode_frame,
 )
-from streams.mapping.mapped_stream import NO_MAPPING, FieldMapping
+from streams.mapping.field_mapping import NO_MAPPING, FieldMapping
 from streams.metrics import Metrics
 from streams.order_intake import OrderIntake, Since
 from streams.stations import EventIntake, EventStage, FrameIntake, Intake, OutgoingRecord, Stage, Station

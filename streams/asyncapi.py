@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from detectors.events import EVENT_TYPES
-from streams.mapping.mapped_stream import NO_MAPPING, FieldMapping
+from streams.mapping.field_mapping import NO_MAPPING, FieldMapping
 from streams.topics import DEAD_LETTERS, SNAPSHOTS, TOPICS, Topic
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"

@@ -87,6 +87,8 @@ class HealthServer:
         What `/metrics` shows.
     livez, readyz
         Called at each request, in the server's thread; what they return are the reasons of a 503.
+    setting
+        What sets the port, for whoever finds it taken.
 
     Raises
     ------
@@ -94,7 +96,15 @@ class HealthServer:
         The port is taken, or the host is not ours.
     """
 
-    def __init__(self, host: str, port: int, registry: CollectorRegistry, livez: Problems, readyz: Problems) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        registry: CollectorRegistry,
+        livez: Problems,
+        readyz: Problems,
+        setting: str = "worker.web_port",
+    ) -> None:
         pages = {"/livez": livez, "/healthz": livez, "/readyz": readyz}
 
         class Handler(_Handler):
@@ -108,7 +118,7 @@ class HealthServer:
             self._server = ThreadingHTTPServer((host, port), Handler)
         except OSError as error:
             raise ConfigError(
-                f"worker.web_port: expected to listen on {host}:{port}, found: {error.strerror}; 0 takes a free port"
+                f"{setting}: expected to listen on {host}:{port}, found: {error.strerror}; 0 takes a free port"
             ) from error
         self._server.daemon_threads = True
         self.port = int(self._server.server_address[1])

@@ -5,10 +5,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from detectors.events import EVENT_TYPES, BookSnapshot, Event
-from streams.adapters.kinds import Adapter, Source
 from streams.adapters.ordering import Reorder
 from streams.adapters.rejects import Rejects
 from streams.adapters.rows import Row, RowFault
+from streams.adapters.source import Adapter, Source
 from streams.codecs import RecordDecoder
 from streams.files import Line
 

@@ -5,7 +5,7 @@ from collections import Counter
 from streams.adapters.rows import Row, RowFault
 from streams.codecs import RecordDecoder
 from streams.files import Line, UnroutableLine, route
-from streams.mapping.mapped_stream import FieldMapping
+from streams.mapping.field_mapping import FieldMapping
 from streams.mapping.routing import router_of
 
 

@@ -11,8 +11,10 @@ from rich.table import Table
 
 from detectors.errors import ConfigError
 from streams.adapters.importing import Import
-from streams.adapters.kinds import KINDS, Source, Wishes, sources_of
+from streams.adapters.kinds import KINDS
+from streams.adapters.opening import sources_of
 from streams.adapters.rejects import Rejects
+from streams.adapters.source import Source, Wishes
 from streams.adapters.writing import write_file, write_lines
 from streams.commands.options import BrokerOption, ConfigOption, PartitionsOption, SpeedOption, text_of
 from streams.commands.produce import produced_table

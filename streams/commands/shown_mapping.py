@@ -8,7 +8,7 @@ import typer
 from detectors.errors import ConfigError
 from streams.adapters.mapped import MappedRows
 from streams.adapters.rows import Row, RowFault, TextFile
-from streams.mapping.mapped_stream import FieldMapping
+from streams.mapping.field_mapping import FieldMapping
 
 
 def show_records(paths: Iterable[Path], mapping: FieldMapping) -> int:

@@ -20,13 +20,14 @@ from streams.doctor.group_checks import (
     unread,
 )
 from streams.doctor.lines import Line
+from streams.doctor.record_checks import check_records
 from streams.doctor.right_checks import NEEDED, check_rights
 from streams.doctor.setting_rules import check_settings
 from streams.doctor.sink_checks import check_sinks
 from streams.doctor.topic_checks import check_topics
 from streams.doctor.topic_setting_checks import check_topic_settings
 from streams.layers import DEFAULT
-from streams.mapping.mapped_stream import FieldMapping
+from streams.mapping.field_mapping import FieldMapping
 from streams.mapping.mapping_file import read_mapping
 from streams.settings import Settings
 from streams.topics import INPUT_TOPICS, SIGNALS, topics_on_broker
@@ -148,7 +149,8 @@ async def _records(
         return [Line("FAIL", "records", f"the inputs cannot be read: {tails.reason}", mend)]
     whole = {tp: (start, max(end, tails[tp].end if tp in tails else 0)) for tp, (start, end) in bounds.items()}
     newest = [tail.newest for tp, tail in tails.items() if tp.topic in inputs]
-    return [*await _offsets(settings, clients, group, committed, whole), *check_clocks(newest, _now_us())]
+    readable = check_records(newest, mapping.file)
+    return [*await _offsets(settings, clients, group, committed, whole), *readable, *check_clocks(newest, _now_us())]
 
 
 async def _offsets(

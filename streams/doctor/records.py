@@ -10,7 +10,7 @@ from aiokafka import TopicPartition
 from detectors.events import EVENT_TYPES
 from streams.codecs import RecordDecoder
 from streams.doctor.clients import Clients
-from streams.mapping.mapped_stream import NO_MAPPING, FieldMapping
+from streams.mapping.field_mapping import NO_MAPPING, FieldMapping
 
 #: How long records are waited for, and how long whoever asks for them should wait.
 _DEADLINE_S = 5.0
@@ -26,13 +26,14 @@ Bounds = Mapping[TopicPartition, tuple[int, int]]
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One record: when it was written, by whose clock, and the newest event in it (None: none could be read)."""
+    """One record: when it was written, by whose clock, the newest event in it (None: there is none), and its fault."""
 
     topic: str
     partition: int
     written_us: int
     by_broker: bool
     event_us: int | None
+    fault: str = ""
 
 
 class Tail(NamedTuple):
@@ -89,15 +90,18 @@ async def _read(
 
 
 def _moment(record: Any, mapping: FieldMapping) -> Moment:  # noqa: ANN401 - has no types
-    events = []
+    events, fault = [], ""
     topic = mapping.names.get(record.topic, record.topic)
     if topic in EVENT_TYPES:
         decoder = RecordDecoder(topic, reader=mapping.streams.get(topic))
-        events = decoder.decode([record.value], [record.offset]).events
+        decoded = decoder.decode([record.value], [record.offset])
+        events = decoded.events
+        fault = decoded.refused[0].message if decoded.refused else ""
     return Moment(
         record.topic,
         record.partition,
         record.timestamp * 1_000,
         record.timestamp_type == _LOG_APPEND_TIME,
         max((event.timestamp for event in events), default=None),
+        fault,
     )

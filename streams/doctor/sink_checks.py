@@ -37,7 +37,8 @@ def _of_sink(endpoint: Endpoint) -> Line:
     address = urlsplit(sink.address or endpoint.secrets[0])
     if address.scheme == "http" and address.hostname not in _LOCAL and sink.kind in ("slack", "pagerduty"):
         return Line("FAIL", what, "its secret would be sent in the clear", "use https")
-    if address.scheme == "http" and address.hostname not in _LOCAL:
+    # An Alertmanager in the same cluster, without a token, is usual.
+    if address.scheme == "http" and address.hostname not in _LOCAL and endpoint.secrets:
         return Line("WARN", what, "what it is sent can be read and changed on the way", "use https")
     if sink.kind != "alertmanager" and sink.group_wait_s > _LONGEST_WAIT_S:
         said = f"alerts wait {sink.group_wait_s:g} s for others of their group before they are told"

@@ -12,15 +12,9 @@ from msgspec.structs import fields
 
 from detectors.errors import ConfigError
 from detectors.events import EVENT_TYPES
+from streams.mapping.field_mapping import NO_MAPPING, FieldMapping
 from streams.mapping.field_specs import finder_of, reader_of
-from streams.mapping.mapped_stream import (
-    NO_MAPPING,
-    Condition,
-    FieldMapping,
-    FieldReader,
-    MappedStream,
-    required_fields,
-)
+from streams.mapping.mapped_stream import Condition, FieldReader, MappedStream, required_fields
 from streams.mapping.values import shown
 from streams.topics import TOPICS
 

@@ -5,7 +5,8 @@ import msgspec
 from detectors.events import TOPIC_OF_TYPE
 from streams.codecs import WHOLE_RECORD, RefusedElement
 from streams.files import Line, Router, UnroutableLine, route
-from streams.mapping.mapped_stream import FieldMapping, decode_record
+from streams.mapping.field_mapping import FieldMapping
+from streams.mapping.mapped_stream import decode_record
 
 
 def router_of(mapping: FieldMapping) -> Router:

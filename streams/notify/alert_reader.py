@@ -27,6 +27,8 @@ _log = logging.getLogger(__name__)
 _decode_feedback = decoder_of(Feedback, FEEDBACK)
 
 _POLL_MS = 500
+#: Some brokers answer a waiting fetch at its end alone: it bounds how late a lone alert is.
+_FETCH_WAIT_MS = 50
 _MOST_AT_ONCE = 500
 _COMMIT_EVERY_US = 2_000_000
 _FORGET_EVERY_US = 600_000_000
@@ -96,7 +98,7 @@ class AlertReader:
             enable_auto_commit=False,
             # Where a topic was made anew, or its oldest records are gone: begin with what it has.
             auto_offset_reset="earliest",
-            fetch_max_wait_ms=_POLL_MS,
+            fetch_max_wait_ms=_FETCH_WAIT_MS,
             **client_security(self._settings.security),
         )
         try:

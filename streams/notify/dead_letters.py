@@ -60,7 +60,10 @@ def redeliver(db: sqlite3.Connection, now_us: int, sink: str) -> tuple[int, int]
 
 
 def still_true(db: sqlite3.Connection, sink: str, message: Message) -> Message | None:
-    """Take the alerts out of a message that the sink has heard to be over, if it says that they are open."""
+    """Take the alerts out of a message that are over and known to the sink, if it says that they are open.
+
+    That it hears, or has heard, that they are over, is sure: we may not know yet that it has.
+    """
     if message.word not in FIRING:
         return message
     items = [item for item in message.items if not _is_over(db, sink, item.alert.alert_id)]
@@ -72,5 +75,9 @@ def still_true(db: sqlite3.Connection, sink: str, message: Message) -> Message |
 
 
 def _is_over(db: sqlite3.Connection, sink: str, alert_id: str) -> bool:
-    state = db.execute("SELECT state FROM told WHERE sink = ? AND alert_id = ?", (sink, alert_id)).fetchone()
-    return bool(state == ("resolved",))
+    query = (
+        "SELECT t.state = 'resolved' OR (t.state = 'firing' AND a.resolved) FROM told t JOIN alerts a USING (alert_id) "
+        "WHERE t.sink = ? AND t.alert_id = ?"
+    )
+    row = db.execute(query, (sink, alert_id)).fetchone()
+    return row is not None and bool(row[0])

@@ -118,7 +118,8 @@ async def _work(
         return [*beat.problems(), *([reader.problem] if reader.problem else [])]
 
     notify = settings.notify
-    with HealthServer(notify.web_host, notify.web_port, registry, beat.problems, readiness) as server:
+    pages = (registry, beat.problems, readiness, "notify.web_port")
+    with HealthServer(notify.web_host, notify.web_port, *pages) as server:
         _log.info("delivering to %s; /metrics on port %d", ", ".join(notify.sinks), server.port)
         await _orders_known(feed, asked)
         delivering += [asyncio.create_task(sink.run(), name="sink") for sink in sinks]

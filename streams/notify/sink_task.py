@@ -87,7 +87,7 @@ class SinkTask:
             if now_us() < self._breaker.rests_until_us:
                 await self._rest(self._breaker.rests_until_us)
                 continue
-            if self._endpoint.sink.kind == "alertmanager" and now_us() >= self._resent_us + self._resend_us:
+            if self._endpoint.sink.kind == "alertmanager" and self._is_due_again(now_us()):
                 await self._resend()
                 continue
             sealed = self._outbox.next(now_us(), self._silenced())
@@ -203,6 +203,10 @@ class SinkTask:
                 return
             self._succeeded()
         self._resent_us = now_us()
+
+    def _is_due_again(self, time_us: int) -> bool:
+        # The other way round, too: clocks are set back.
+        return abs(time_us - self._resent_us) >= self._resend_us
 
     @property
     def _resend_us(self) -> int:

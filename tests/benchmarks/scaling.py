@@ -18,7 +18,6 @@ from random import Random
 from typing import NamedTuple
 
 import msgspec
-import numpy as np
 import uvloop
 from aiokafka import AIOKafkaProducer
 
@@ -62,10 +61,12 @@ async def _watch(broker: str, worker: Worker, partitions: int, seconds: float) -
     feeding.cancel()
     await asyncio.gather(feeding, return_exceptions=True)
     took_s = after[0] - before[0]
+    # All that the worker does is laid to the frames: with many partitions that is nearly true.
     return {
         "partitions": partitions,
         "cpu_share": (after[1] - before[1]) / took_s,
         "frames_per_s": (after[2] - before[2]) / took_s,
+        "most_us_a_frame": (after[1] - before[1]) / (after[2] - before[2]) * 1e6,
     }
 
 
@@ -91,14 +92,6 @@ def _symbol_of_each(partitions: int) -> list[str]:
         if len(found) == partitions:
             return [found[partition] for partition in range(partitions)]
     raise AssertionError
-
-
-def cost_of_frames(runs: Sequence[dict[str, float]]) -> dict[str, float]:
-    """Fit processor time a second = fixed + of a partition + of a frame; least squares."""
-    factors = np.array([[1.0, run["partitions"], run["frames_per_s"]] for run in runs])
-    shares = np.array([run["cpu_share"] for run in runs])
-    fixed, of_partition, of_frame = np.linalg.lstsq(factors, shares, rcond=None)[0]
-    return {"fixed_share": float(fixed), "partition_share": float(of_partition), "frame_us": float(of_frame) * 1e6}
 
 
 class Usual(NamedTuple):
@@ -192,9 +185,7 @@ def main() -> None:
     cores = split_cores()
     found: dict[str, object] = {"machine": machine()}
     if "frames" in given.what:
-        runs = [measure_frames(partitions, given.seconds, cores.measured) for partitions in given.partitions]
-        found["frames"] = runs
-        found["cost"] = cost_of_frames(runs) if len(runs) > 3 else None
+        found["frames"] = [measure_frames(partitions, given.seconds, cores.measured) for partitions in given.partitions]
     if "correlation" in given.what:
         usual = [usual_flow(rate, given.event_seconds, symbols=4) for rate in given.rates]
         found["usual"] = [one.figures for one in usual]

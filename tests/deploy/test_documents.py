@@ -31,11 +31,19 @@ def test_the_table_of_sizes_is_what_the_arithmetic_gives() -> None:
     assert table() in (DEPLOY / "sizing.md").read_text(encoding="utf-8"), "run `python -m tests.benchmarks.sizing`"
 
 
-def test_a_part_of_an_exchange_needs_no_more_than_the_whole() -> None:
-    whole = EXCHANGES["1,000,000"]
+def test_a_plan_has_room_for_its_work_and_a_part_needs_less_than_the_whole() -> None:
+    whole = EXCHANGES["100,000"]
     parts, made = deployments(whole)
-    assert parts * made.workers * 0.5 >= parts * (made.events_cores + made.symbols_cores + made.frames_cores)
+    assert parts == 1
+    assert made.workers > 2 * (made.events_cores + made.symbols_cores + made.frames_cores)
     half = plan(whole.part(2))
     assert half is not None
-    assert half.workers <= made.workers
+    assert half.workers < made.workers
     assert half.frames_per_s < made.frames_per_s
+
+
+def test_what_is_too_large_for_one_deployment_is_split() -> None:
+    parts, made = deployments(EXCHANGES["5,000,000"])
+    assert parts > 1
+    assert plan(EXCHANGES["5,000,000"]) is None
+    assert plan(EXCHANGES["5,000,000"].part(parts)) == made

@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import yaml
 from aiokafka import AIOKafkaConsumer
 
 from deploy.docker.probe import probe
@@ -64,7 +65,11 @@ def test_it_runs_as_nobody_without_a_shell() -> None:
     assert json.loads(ends("CMD")) == ["worker"]
     check = json.loads(ends("HEALTHCHECK").split("CMD", 1)[1])
     assert check[0] == "python"
-    assert any(rest.split() == ["deploy/docker/probe.py", check[-1]] for word, rest in FINAL if word == "COPY")
+    (programs,) = [rest.split() for word, rest in FINAL if word == "COPY" and rest.endswith("/opt/squall/")]
+    brought = {f"{programs[-1]}{Path(path).name}" for path in programs[:-1]}
+    assert check[-1] in brought
+    compose = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text(encoding="utf-8"))
+    assert compose["services"]["exchange"]["entrypoint"][-1] in brought
 
 
 def test_the_requirements_of_the_image_are_those_of_the_project() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from deploy.docker.probe import probe
-from streams.broker import Broker
+from streams.broker import Broker, EmbeddedBroker
 from streams.settings import Settings
 from streams.topics import ensure_topics
 
@@ -86,11 +86,14 @@ def test_it_becomes_ready_writes_nothing_where_it_stands_and_ends_when_asked(
         f"SQUALL_{command.upper()}__{'PORT' if command == 'console' else 'WEB_PORT'}": str(port),
         "SQUALL_CONSOLE__TOKEN_FILE": str(token),
         "SQUALL_NOTIFY__STATE_DIR": str(state),
-        # The embedded broker cannot, and takes half of the session's time at each join.
-        "SQUALL_WORKER__IDEMPOTENT_PRODUCER": "false",
-        "SQUALL_WORKER__SESSION_TIMEOUT_S": "6",
-        "SQUALL_WORKER__REBALANCE_TIMEOUT_S": "6",
     }
+    if isinstance(own_broker, EmbeddedBroker):
+        environment |= {
+            "SQUALL_WORKER__IDEMPOTENT_PRODUCER": "false",
+            # It takes half of that at each join.
+            "SQUALL_WORKER__SESSION_TIMEOUT_S": "6",
+            "SQUALL_WORKER__REBALANCE_TIMEOUT_S": "6",
+        }
     with running(command, here, said, **environment) as process:
         for page in ("livez", "readyz"):
             wait_until(process, f"http://127.0.0.1:{port}/{page}", said)

@@ -45,12 +45,12 @@ def wave(count: int, period: float = 40.0, spread: float = 0.1, seed: int = 1) -
 
 
 @pytest.mark.parametrize("law", LAWS)
-def test_one_score_in_a_hundred_is_as_high_as_one_in_a_hundred_should_be(law: str) -> None:
+def test_high_scores_come_about_as_often_as_they_say(law: str) -> None:
     found = scores(SeriesDetector(), noise(law, 4_000))[1_000:]
-    p_values = [(1.0 - score) ** 3 for score in found]
-    assert 0.05 < sum(p <= 0.1 for p in p_values) / len(found) < 0.2
-    assert 0.0005 < sum(p <= 0.01 for p in p_values) / len(found) < 0.03
-    assert sum(p <= 1e-4 for p in p_values) <= 15
+    p_values = [(1.0 - score) ** 4 for score in found]
+    assert 0.025 < sum(p <= 0.1 for p in p_values) / len(found) < 0.2
+    assert sum(p <= 0.01 for p in p_values) / len(found) < 0.03
+    assert sum(p <= 1e-4 for p in p_values) <= 5
 
 
 def test_it_answers_0_from_the_first_value_on_until_it_is_warm() -> None:
@@ -92,7 +92,7 @@ def noise_about_zero(count: int) -> list[float]:
 
 def test_a_constant_run_is_ordinary_and_the_first_change_after_it_is_not() -> None:
     detector = SeriesDetector()
-    assert max(scores(detector, [7.0] * 3_000)) < 0.9
+    assert max(scores(detector, [7.0] * 3_000)) < 0.5
     assert detector.score_one({"value": 7.5}) > 0.99
 
 
@@ -107,8 +107,8 @@ def test_a_new_level_is_an_alarm_and_then_the_new_normal() -> None:
     detector = SeriesDetector()
     scores(detector, noise("normal", 2_000))
     after = scores(detector, [20.0 + value for value in noise("normal", 2_000, seed=2)])
-    assert max(after[:5]) > 0.999
-    assert np.median(after[400:600]) < 0.9
+    assert max(after[:5]) > 0.99
+    assert np.median(after[400:600]) < 0.5
     assert detector.score_one({"value": 60.0}) > 0.99, "it is as wary at the new level"
 
 
@@ -247,7 +247,7 @@ def test_a_forecast_finds_the_weights_of_its_inputs_in_spite_of_outliers() -> No
     for index in range(1_000):
         inputs = chance.normal(size=3)
         outlier = 1e6 if index % 100 == 99 else 0.0
-        forecast.learn(inputs, float(weights @ inputs) + 0.1 * chance.normal() + outlier)
+        forecast.learn(inputs, float(weights @ inputs) + 0.1 * chance.normal() + outlier, forecast.expect(inputs))
     assert forecast.expect(np.array([1.0, 1.0, 1.0])) == pytest.approx(-1.5, abs=0.1)
 
 

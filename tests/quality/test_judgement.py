@@ -83,8 +83,8 @@ def test_another_pattern_and_another_symbol_find_nothing() -> None:
 
 
 def test_of_a_cascade_only_what_comes_before_the_crisis_counts() -> None:
-    early = branch_of(_CASCADE, [signal(240.0, 0.1, "cascade_risk")], [], seconds=90.0)
-    late = branch_of(_CASCADE, [signal(265.0, 0.1, "cascade_risk")], [], seconds=90.0)
+    early = branch_of(_CASCADE, [], [alert(240.0, "a", "cascade_risk")], seconds=90.0)
+    late = branch_of(_CASCADE, [], [alert(265.0, "a", "cascade_risk")], seconds=90.0)
     assert outcome(SQUALL, _CASCADE, early, np.zeros(100), 1.0).after_s == pytest.approx(39.5)
     assert outcome(SQUALL, _CASCADE, late, np.zeros(100), 1.0).after_s is None
 
@@ -101,7 +101,9 @@ def test_the_threshold_of_a_fold_is_set_on_the_other() -> None:
 
 def test_the_warm_up_counts_neither_for_thresholds_nor_for_alarms() -> None:
     clean = Clean([run_of(0, [signal(50.0, 1.0)], [alert(50.0, "a")], []), run_of(1, [], [], [])])
-    assert clean.thresholds(SQUALL, _BURST, 1.0)[1].value == 0.0
+    assert clean.thresholds("EW z-score", _BURST, 1.0)[1].value == 0.0
+    # Too short to count: Squall must say itself that it is as rare as once a day.
+    assert clean.thresholds(SQUALL, _BURST, 1.0)[1].value == 4.0
     assert false_alarms(clean)["alerts"] == {}
 
 
@@ -163,3 +165,11 @@ def test_a_signal_of_a_component_is_of_no_symbol_and_names_it() -> None:
     label = Label(family.name, "gateway", at(200.5), at(210.5), 1.0, 0)
     branch = Branch(label, 0, _FIRST + 200, [said], [], {})
     assert outcome(SQUALL, family, branch, np.zeros(20), 1.0).after_s == pytest.approx(2.5)
+
+
+def test_what_is_judged_over_all_partitions_is_scored_by_its_alerts() -> None:
+    family = _BY_NAME["leverage_spike"]
+    # An alert of p-value 1e-5 is five decades; a signal of one account alone does not count.
+    branch = branch_of(family, [signal(201.0, 1e-6, "leverage_spike")], [alert(205.5, "a", "leverage_spike")])
+    assert outcome(SQUALL, family, branch, np.zeros(20), 4.9).after_s == pytest.approx(5.0)
+    assert outcome(SQUALL, family, branch, np.zeros(20), 5.1).after_s is None

@@ -48,6 +48,13 @@ def by_second(found: Iterable[tuple[int, float]], first_second: int, seconds: in
     return scores
 
 
+def _at_least_its_own(threshold: Threshold, budget: float) -> Threshold:
+    """Where clean flow is too short to count, Squall must say itself that what it saw is as rare."""
+    if not threshold.extrapolated:
+        return threshold
+    return Threshold(max(threshold.value, float(np.log10(_ZERO_PER_DAY / budget))), extrapolated=True)
+
+
 class Clean:
     """The clean flow of all runs of one name, and the thresholds that it gives.
 
@@ -110,6 +117,8 @@ class Clean:
                 threshold_at(self.fold(scorer, family, 1 - fold), budget * self.days(scorer, family, 1 - fold))
                 for fold in (0, 1)
             )
+            if scorer == SQUALL and not family.by_alerts:
+                first, second = _at_least_its_own(first, budget), _at_least_its_own(second, budget)
             self._thresholds[key] = first, second
         return self._thresholds[key]
 

@@ -74,7 +74,8 @@ class Family(msgspec.Struct, frozen=True):
     recipe
         What intensity 1 is, in a line.
     by_alerts
-        Its pattern is given by alerts only, never by signals: the swept score is the alert's p-value.
+        Its pattern is judged over all partitions together, so that it stands in alerts and not in signals: the swept
+        score is the alert's p-value, and what is too common for an alert is not seen.
     is_market
         Whether it is stress of the market; if not, market patterns must keep silent.
     ladder
@@ -117,7 +118,8 @@ FAMILIES: tuple[Family, ...] = (
     Family("thin_book", ("thin_book",), thin_book, "book", (10.0, 20.0), ("books",),
            "80 % of the depth leaves within 0.5 s, the spread is 3 times as wide"),
     Family("leverage_spike", ("leverage_spike",), leverage_ramp, "leverage", (60.0, 60.0), ("leverage",),
-           "5 times the usual number of accounts (at least 20) raise leverage to 50 within a minute"),
+           "5 times the usual number of accounts (at least 20) raise leverage to 50 within a minute",
+           by_alerts=True),
     Family("correlated_stress", ("correlated_stress",), correlated, "all", (15.0, 15.0), ("cancels", "books"),
            "burst, ring, thin book and (where there is leverage) leverage at once, each at this intensity",
            by_alerts=True, ladder=_GENTLE),
@@ -133,7 +135,7 @@ FAMILIES: tuple[Family, ...] = (
            "3 to 6 levels of 10 times the median size within 10 bp, held 3 to 8 s, cancelled within 0.2 s"),
     Family("cascade", ("cascade_risk",), cascade, "all", (90.0, 120.0), ("books", "leverage", "liquidations"),
            "leverage rises and depth erodes to half for 60 to 90 s; then liquidations, -3 % in 20 s, an empty book",
-           warn_s=30.0),
+           by_alerts=True, warn_s=30.0),
     Family("feed_fault", ("feed_fault",), feed_fault, "feed", (20.0, 20.0), ("books",),
            "stall, duplicates, frozen books or a clock 5 s behind, for 20 s: no stress of the market",
            is_market=False),

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from detectors.events import Event
 from streams.adapters.importing import Import
-from streams.adapters.kinds import Wishes, sources_of
+from streams.adapters.opening import sources_of
 from streams.adapters.rejects import Rejects
+from streams.adapters.source import Wishes
 from streams.codecs import RecordDecoder
 from streams.files import Line
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from detectors.errors import DecodeError
 from detectors.events import BookSnapshot, DerivativeTicker, Liquidation, Trade
-from streams.adapters.kinds import Wishes
+from streams.adapters.source import Wishes
 from tests.streams.adapters.imports import SAMPLES, events_of, importing, lines_of, texts_of
 
 JAN_31 = 1_706_659_200_000_000

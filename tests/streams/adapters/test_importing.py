@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors.errors import ConfigError, DecodeError
-from streams.adapters.kinds import Wishes
 from streams.adapters.ordering import Reorder
 from streams.adapters.rows import LONGEST_ROW_BYTES, RowFault
+from streams.adapters.source import Wishes
 from streams.adapters.writing import write_file
 from streams.files import EventFiles, Line
 from tests.streams.adapters.imports import SAMPLES, importing, lines_of

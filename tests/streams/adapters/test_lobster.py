@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from detectors.errors import ConfigError, DecodeError
 from detectors.events import BookSnapshot, Cancel, Trade
-from streams.adapters.kinds import Wishes
+from streams.adapters.source import Wishes
 from tests.streams.adapters.imports import SAMPLES, events_of, importing, lines_of
 
 STEM = "AAPL_2012-06-21_34200000_57600000_{}_2.csv"

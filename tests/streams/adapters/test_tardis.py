@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from detectors.errors import DecodeError
 from detectors.events import BookSnapshot, DerivativeTicker, Trade
-from streams.adapters.kinds import Wishes
+from streams.adapters.source import Wishes
 from tests.streams.adapters.imports import SAMPLES, decoded, events_of, lines_of, texts_of
 
 TRADES = "exchange,symbol,timestamp,local_timestamp,id,side,price,amount\n"

@@ -149,6 +149,28 @@ async def test_a_broker_that_hangs_leaves_baselines_and_is_followed_again_when_i
 
 @pytest.mark.broker
 @pytest.mark.asyncio
+async def test_a_broker_that_is_gone_for_long_is_followed_again_when_there_is_one() -> None:
+    with EmbeddedBroker() as first:
+        port = int(first.url.rpartition(":")[2])
+        await ensure_topics(first.url, PARTITIONS)
+        trust = Trust(silence_s=1.0)
+        async with LimitReader(f"127.0.0.1:{port}", "engine-1", BASELINE, trust=trust) as reader:
+            await asyncio.wait_for(reader.ready(), 20.0)
+            first.__exit__(None, None, None)
+            await until(lambda: reader.silent)
+            # So long that it has given up its first connection.
+            gone_until_s = time.monotonic() + 3.0 * trust.silence_s
+            await until(lambda: time.monotonic() > gone_until_s)
+            assert reader.allow("A", "cancel")
+            with EmbeddedBroker(port=port) as second:
+                async with squall(second) as other:
+                    await other.send("A", 1)
+                    await until(lambda: rate_of(reader, "A") == 5.0)
+                await reader.stop()
+
+
+@pytest.mark.broker
+@pytest.mark.asyncio
 async def test_a_broker_that_comes_after_the_reader_is_found() -> None:
     port = free_port()
     async with LimitReader(f"127.0.0.1:{port}", "engine-1", BASELINE) as reader:

@@ -170,6 +170,7 @@ def test_the_doctor_tells_of_the_mapping_and_checks_the_topics_that_it_names(
         await ensure_topics(own_broker.url, 2, sources=SOURCES)
         async with producing(own_broker.url) as producer:
             await producer.send_and_wait(SOURCES["trades"], trade(0), partition=0)
+            await producer.send_and_wait(SOURCES["cancels"], b'{"e":"c","ns":"soon"}', partition=1)
 
     lines = doctor()
     assert lines["topics of the exchange"]["mark"] == "FAIL"
@@ -181,6 +182,10 @@ def test_the_doctor_tells_of_the_mapping_and_checks_the_topics_that_it_names(
     assert (lines["topics"]["mark"], lines["co-partitioning"]["mark"]) == ("OK", "OK")
     # It could read when the trade happened.
     assert "event time of md.trades.v2" in lines
+    assert "records of md.trades.v2" not in lines
+    unfit = lines["records of oms.cancels"]
+    assert unfit["mark"] == "WARN"
+    assert "partition 1 is refused: Expected a number, got 'soon' - at `ns` of the record" in unfit["found"]
 
 
 def test_replay_of_own_records_is_replay_of_the_same_events(mapping_file: Path, tmp_path: Path) -> None:

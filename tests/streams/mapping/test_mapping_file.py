@@ -10,8 +10,8 @@ from msgspec.structs import fields
 from detectors.errors import ConfigError
 from detectors.events import EVENT_TYPES, BookSnapshot, DerivativeTicker, Liquidation, Trade
 from streams.codecs import RecordDecoder
+from streams.mapping.field_mapping import NO_MAPPING
 from streams.mapping.field_specs import SIDES, TEXTS, TIMES
-from streams.mapping.mapped_stream import NO_MAPPING
 from streams.mapping.mapping_file import mapping_of, read_mapping
 
 EXAMPLE = Path(__file__).parents[3] / "deploy" / "mapping.example.toml"
@@ -199,3 +199,23 @@ def test_books_come_as_arrays_objects_or_prices_with_amounts() -> None:
         (refused,) = decoder.decode([bad], [0]).refused
         assert message in refused.message
         assert refused.raw == bad
+
+
+def test_what_cryptofeed_writes_can_be_told() -> None:
+    common = {"timestamp": {"from": "timestamp", "unit": "s"}, "symbol": "symbol"}
+    trades = {**common, "price": "price", "amount": "amount", "side": "side", "trade_id": "id"}
+    books = {**common, "bids": "book.bid", "asks": "book.ask"}
+    mapping = mapping_of({"trades": {"fields": trades}, "books": {"fields": books}}, "m.toml")
+    trade = (
+        b'{"exchange":"BINANCE","symbol":"BTC-USDT","side":"sell","amount":0.01,"price":42942.1,"id":"7","type":null,'
+        b'"timestamp":1706659200.004001,"receipt_timestamp":1706659200.1}'
+    )
+    book = (
+        b'{"exchange":"BINANCE","symbol":"BTC-USDT","timestamp":1706659200.5,"receipt_timestamp":1706659200.6,'
+        b'"delta":null,"book":{"bid":{"42942.0":1.5,"42941.9":2},"ask":{"42942.1":0.3}}}'
+    )
+    when = 1_706_659_200_000_000
+    assert mapping.streams["trades"].one(trade) == Trade(when + 4_001, "BTC-USDT", 42942.1, 0.01, "sell", "7")
+    assert mapping.streams["books"].one(book) == BookSnapshot(
+        when + 500_000, "BTC-USDT", [(42942.0, 1.5), (42941.9, 2.0)], [(42942.1, 0.3)]
+    )

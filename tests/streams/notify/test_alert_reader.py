@@ -92,9 +92,9 @@ async def test_what_is_no_alert_is_counted_and_kept_and_nothing_waits_for_it(
     async with producing(url) as producer, reading(url, tmp_path) as one:
         await one.has()
         for value in (b"{not json", b"[]", b"\xff", b"[" * 5_000):
-            await producer.send(ALERTS, value)
+            await producer.send(ALERTS, value, key=b"bad")
         await producer.send(ALERTS, None, key=b"gone")
-        await producer.send(FEEDBACK, b"{}")
+        await producer.send(FEEDBACK, b"{}", key=b"bad")
         said = Feedback("a1", "ann", now_us(), acknowledged=True)
         await producer.send(FEEDBACK, msgspec.json.encode(said), key=b"a1")
         await send_alerts(producer, alert("a1", timestamp=now_us()))
@@ -107,7 +107,7 @@ async def test_what_is_no_alert_is_counted_and_kept_and_nothing_waits_for_it(
         refused = one.db.execute("SELECT topic, offset FROM refused ORDER BY topic, offset").fetchall()
         # On the very first start what is no alert is history, too.
         assert [row for row in refused if row[0] == FEEDBACK] == [(FEEDBACK, 0)]
-        await producer.send(ALERTS, b"[]")
+        await producer.send(ALERTS, b"[]", key=b"bad")
         await send_alerts(producer, alert("b1"))
         await one.has("b1")
         assert (one.registry.get_sample_value("squall_notify_refused_total", {"topic": ALERTS}) or 0.0) >= 1

@@ -283,6 +283,24 @@ def test_a_redelivery_goes_without_what_is_over_meanwhile_even_while_it_waits(de
     assert one.outbox.next_due_us() is None
 
 
+def test_a_redelivery_does_not_say_again_what_may_have_been_heard_to_be_over(desk: MakeDesk) -> None:
+    one = desk(repeat_s=100.0, group_by=("pattern",))
+    one.take(alert("a1"), alert("b1", symbol="B"))
+    first = one.next()
+    assert first is not None
+    one.outbox.buried(first, "HTTP 503", one.now_us)
+    one.take(alert("a1", 2, "resolved"))
+    assert one.after(100).says() == ["opened b1"]
+    one.take(alert("b1", 2, "resolved", symbol="B"))
+    ended = one.next()
+    assert ended is not None
+    # It was taken, and we have not heard of it.
+    one.outbox.failed(ended, one.now_us + SECOND_US)
+    assert redeliver(one.db, one.now_us, "hook") == (1, 0)
+    assert one.says() == ["opened a1"]
+    assert one.after(1).says() == ["resolved b1", "resolved a1"]
+
+
 def test_a_message_stays_as_it_is_while_its_alert_goes_on(desk: MakeDesk) -> None:
     one = desk()
     one.take(alert("a1"))

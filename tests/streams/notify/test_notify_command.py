@@ -1,6 +1,7 @@
 """`squall notify` as it is typed: checks, samples, dead letters, and messages without secrets."""
 
 import asyncio
+import socket
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from typer.testing import CliRunner, Result
 
 from detectors.errors import ConfigError
 from streams.cli import app
-from streams.notify.database import open_database
+from streams.notify.database import alone_in, open_database
 from streams.notify.dead_letters import dead_letters
 from streams.notify.intake import Batch, Intake
 from streams.notify.outbox import Outbox
@@ -167,3 +168,16 @@ def test_dead_letters_are_listed_and_queued_again(config: Path, tmp_path: Path) 
     assert again is not None
     assert again.message == sealed.message
     db.close()
+
+
+def test_a_port_that_is_taken_and_a_state_that_is_in_use_are_told(config: Path, tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        said = squall("notify", "--broker", "127.0.0.1:1", "--web-port", port, "--config", config)
+    assert said.exit_code == 2
+    assert f"notify.web_port: expected to listen on 127.0.0.1:{port}, found: Address already in use" in said.output
+    with alone_in(tmp_path / "state"):
+        said = squall("notify", "--broker", "127.0.0.1:1", "--config", config)
+    assert (said.exit_code, "found another that uses it" in said.output) == (1, True)

@@ -25,6 +25,8 @@ def said_of(**sink: Any) -> tuple[str, str]:  # noqa: ANN401 - of any setting
         (HOOK, "OK", "webhook, from warning on"),
         (HOOK | {"url": "http://127.0.0.1:9/"}, "OK", ""),
         (HOOK | {"url": "http://receiver.example/"}, "WARN", "can be read and changed"),
+        ({"kind": "alertmanager", "url": "http://am.monitoring.svc:9093"}, "OK", "alertmanager, from warning on"),
+        ({"kind": "alertmanager", "url": "http://am.example", "secret": "token"}, "WARN", "can be read and changed"),
         (HOOK | {"group_wait_s": 90}, "WARN", "alerts wait 90 s"),
         (HOOK | {"give_up_s": 10}, "WARN", "given up after 10 s"),
         (HOOK | {"secret": "short"}, "FAIL", "notify.sinks.one: expected a secret like whsec_"),
