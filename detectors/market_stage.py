@@ -122,13 +122,14 @@ class MarketStage(Stage[MarketTick]):
         self._evidence.add(tick, evidence)
         signals = self.guarded("feeds", partial(self._feeds.close_tick, tick, state, self._evidence), list[Signal]())
         for symbol in sorted(state.symbols):
-            look = partial(self._watch(symbol).close_tick, tick, state.symbols[symbol], self._evidence)
-            signals += self._feeds.hold_back(symbol, tick, self.guarded(symbol, look, list[Signal]()))
+            found = self._watch(symbol).close_tick(tick, state.symbols[symbol], self._evidence, self.guarded)
+            signals += self._feeds.hold_back(symbol, tick, found)
         acted = {name: (one.trades, one.accounts) for name, one in state.symbols.items() if one.trades or one.accounts}
         self._recent.add(tick, acted)
         if tick == self.last_of_second(tick):
             for symbol in sorted(name for name, watch in self._watches.items() if watch.has_second):
-                signals += self.guarded(symbol, partial(self._watch(symbol).close_second, tick, self._evidence), [])
+                found = self._watch(symbol).close_second(tick, self._evidence, self.guarded)
+                signals += self._feeds.hold_back(symbol, tick, found)
         for component in sorted(state.components):
             look = partial(
                 self._components.watch(component).close_tick, tick, state.components[component], self._evidence
