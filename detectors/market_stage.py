@@ -128,13 +128,14 @@ class MarketStage(Stage[MarketTick]):
             profile = self._profiles.close_tick(tick, symbol, state.symbols[symbol])
             if profile is not None:
                 profiles.append(profile)
-            look = partial(self._watch(symbol).close_tick, tick, state.symbols[symbol], self._evidence)
-            signals += self._feeds.hold_back(symbol, tick, self.guarded(symbol, look, list[Signal]()))
+            found = self._watch(symbol).close_tick(tick, state.symbols[symbol], self._evidence, self.guarded)
+            signals += self._feeds.hold_back(symbol, tick, found)
         acted = {name: (one.trades, one.accounts) for name, one in state.symbols.items() if one.trades or one.accounts}
         self._recent.add(tick, acted)
         if tick == self.last_of_second(tick):
             for symbol in sorted(name for name, watch in self._watches.items() if watch.has_second):
-                signals += self.guarded(symbol, partial(self._watch(symbol).close_second, tick, self._evidence), [])
+                found = self._watch(symbol).close_second(tick, self._evidence, self.guarded)
+                signals += self._feeds.hold_back(symbol, tick, found)
         for component in sorted(state.components):
             look = partial(
                 self._components.watch(component).close_tick, tick, state.components[component], self._evidence

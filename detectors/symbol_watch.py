@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from detectors.base import State
@@ -20,7 +21,7 @@ from detectors.results import Signal
 from detectors.temperature_watch import TemperatureWatch
 from detectors.thin_watch import ThinWatch
 from detectors.trade_watch import TradeWatch
-from detectors.watch import Spot, SymbolTickWatch
+from detectors.watch import Guard, Spot, SymbolTickWatch
 
 #: What is watched of a symbol: a new detector is one line here. Signals come in this order.
 WATCHES: tuple[type[SymbolTickWatch[Any]], ...] = (
@@ -79,8 +80,8 @@ class SymbolWatch:
         for watch in self._watches:
             yield calibration_measure(watch.name, is_warm=watch.scorer.pot.ready)
 
-    def close_tick(self, tick: int, state: SymbolTick, evidence: EvidenceWindow) -> list[Signal]:
-        """Let every watch look at what one tick brought."""
+    def close_tick(self, tick: int, state: SymbolTick, evidence: EvidenceWindow, guard: Guard) -> list[Signal]:
+        """Let every watch look at what one tick brought; one that fails does not end the others."""
         if self._since_tick is None:
             self._since_tick = tick
         self.turn = 2 * tick
@@ -90,17 +91,18 @@ class SymbolWatch:
             self._trades += state.trades
         self._book = state.book or self._book
         if self._missing:
-            self._make(state)
+            self._make(state, guard)
         signals: list[Signal] = []
         for watch in self._watches:
-            signals += watch.close_tick(tick, state, evidence)
+            signals += guard(self._named(watch), partial(watch.close_tick, tick, state, evidence), [])
         return signals
 
-    def _make(self, state: SymbolTick) -> None:
+    def _make(self, state: SymbolTick, guard: Guard) -> None:
+        since_s = ((self._since_tick or 0) + 1) * self._tick_us / 1e6
         for kind in self._missing:
             if kind.concerns(state):
                 watch = kind(self._spot)
-                watch.begin(((self._since_tick or 0) + 1) * self._tick_us / 1e6)
+                guard(self._named(watch), partial(_begun, watch, since_s), [])
                 watch.sample(self._one_in)
                 self._hold([*self._watches, watch])
 
@@ -122,14 +124,17 @@ class SymbolWatch:
         """Whether a watch has something to look at when the second ends."""
         return any(watch.has_second for watch in self._watches)
 
-    def close_second(self, tick: int, evidence: EvidenceWindow) -> list[Signal]:
+    def close_second(self, tick: int, evidence: EvidenceWindow, guard: Guard) -> list[Signal]:
         """Let watches look at the second of which `tick` is the last."""
         self.turn = 2 * tick + 1
         signals: list[Signal] = []
         for watch in self._watches:
             if watch.has_second:
-                signals += watch.close_second(tick, evidence)
+                signals += guard(self._named(watch), partial(watch.close_second, tick, evidence), [])
         return signals
+
+    def _named(self, watch: SymbolTickWatch[Any]) -> str:
+        return f"{watch.name} of {self._spot.symbol}"
 
     def recount(self, tick: int, accounts: AccountCounts, trades: int, *, in_this_second: bool) -> None:
         """Let a tick that was judged before, by a watch whose state was taken up, enter the windows again."""
@@ -154,3 +159,8 @@ class SymbolWatch:
             watch.restore(state["watches"][watch.name], notes)
             watch.sample(self._one_in)
         self._hold(watches)
+
+
+def _begun(watch: SymbolTickWatch[Any], since_s: float) -> list[Signal]:
+    watch.begin(since_s)
+    return []

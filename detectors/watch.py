@@ -22,6 +22,8 @@ _MOST_ACCOUNTS = 20
 D = TypeVar("D", bound=Detector)
 #: The accounts that a verdict is about, and the notional at stake.
 Who = Callable[[Verdict], tuple[tuple[str, ...], float]]
+#: Lets a model work under its name; what it had to say, or the last when it fails.
+Guard = Callable[[str, Callable[[], list[Signal]], list[Signal]], list[Signal]]
 
 
 @dataclass(frozen=True, slots=True)

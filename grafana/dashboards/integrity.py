@@ -197,9 +197,55 @@ _MARKET = Section(
     ),
 )
 
+_CASCADES = Section(
+    "Cascades",
+    (
+        series(
+            "Probability of a cascade",
+            "Within 15 and 30 minutes, by symbol. How far it may be believed: the Brier scores beside it.",
+            "percentunit",
+            Query("max by (symbol, horizon_s) (squall_cascade_probability{S})", "{{symbol}} {{horizon_s}} s"),
+            runbook="cascade_risk",
+        ),
+        series(
+            "Brier scores",
+            "Mean squared error of those forecasts, and of the base rate alone: above it, they know nothing. None is "
+            "shown until the first forecasts were judged.",
+            "short",
+            Query("max by (horizon_s, of) (squall_cascade_brier_score{W})", "{{of}} {{horizon_s}} s"),
+            Query("max by (horizon_s) (squall_cascade_base_rate{W})", "base rate {{horizon_s}} s"),
+            runbook="cascade_risk",
+        ),
+        series(
+            "Cascade gain",
+            "The largest ratio, over price intervals, of what would be liquidated to what the book takes: from 1 on "
+            "liquidations feed themselves.",
+            "short",
+            Query("max by (symbol) (squall_cascade_gain_ratio{S})", "{{symbol}}"),
+            runbook="cascade_risk",
+        ),
+        series(
+            "Distance to self-feeding liquidations",
+            "Price move to the nearest interval with a gain of 1; nothing where there is none within 20 %.",
+            "percentunit",
+            Query("min by (symbol) (squall_cascade_distance_ratio{S})", "{{symbol}}"),
+            runbook="cascade_risk",
+        ),
+        series(
+            "Contagion",
+            "Spectral radius of the graph of symbols (from 1 on stress grows by itself), and the share of notional that "
+            "a shock of one symbol reaches.",
+            "short",
+            Query("max(squall_contagion_spectral_radius{W})", "spectral radius"),
+            Query("max(squall_contagion_expected_ratio{W})", "reached"),
+            runbook="cascade_risk",
+        ),
+    ),
+)
+
 INTEGRITY = Board(
     "squall-integrity",
     "Squall: market integrity",
     "For exchange operators: what stands out on the market now, and since when. Reasons and actions: the console.",
-    (_NOW, _ALERTS, _MARKET),
+    (_NOW, _ALERTS, _MARKET, _CASCADES),
 )

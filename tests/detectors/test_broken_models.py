@@ -5,18 +5,18 @@ from typing import Any
 
 import pytest
 
+import detectors
 from detectors.base import Detector, Features
 from detectors.cancel_burst import CancelBurst
+from detectors.checks import detector_classes
 from detectors.config import Calibration, CoreSettings
 from detectors.events import BookSnapshot, Cancel, DerivativeTicker, Event, Latency, LeverageChange, Liquidation, Trade
-from detectors.leverage_jump import LeverageJump
-from detectors.leverage_spike import LeverageSpike
-from detectors.lockstep import Lockstep
+from detectors.mark_divergence import MarkDivergence
 from detectors.pipeline import Pipeline, Results
-from detectors.thin_book import ThinBook
+from detectors.trade_burst import TradeBurst
 from tests.helpers import at_us
 
-MODELS: tuple[type[Detector], ...] = (CancelBurst, Lockstep, ThinBook, LeverageSpike, LeverageJump)
+MODELS: tuple[type[Detector], ...] = tuple(detector_classes(detectors))
 Breaking = Callable[[pytest.MonkeyPatch], None]
 
 
@@ -107,7 +107,7 @@ def test_what_fails_is_counted_and_told(monkeypatch: pytest.MonkeyPatch) -> None
     assert whole.counters["model_failed"] == 0
     assert broken.counters["model_failed"] > 100
     stage = broken._market[0]
-    assert stage.faults[-1] == "X: ZeroDivisionError: a model's own fault"
+    assert "cancel_burst of X: ZeroDivisionError: a model's own fault" in stage.faults
 
 
 def test_a_score_that_is_no_number_is_counted_and_not_learned(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,3 +115,24 @@ def test_a_score_that_is_no_number_is_counted_and_not_learned(monkeypatch: pytes
     results, broken = run()
     assert broken.counters["score_not_finite"] > 100
     assert results.signals == []
+
+
+def thin_book_of(pipeline: Pipeline) -> object:
+    """What the model of the book has learned."""
+    watch = pipeline._market[0]._watches.get("X")
+    assert watch is not None
+    return watch.state()["watches"]["thin_book"]["models"]
+
+
+def test_a_model_that_fails_does_not_keep_the_others_of_its_symbol_from_learning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object) -> float:
+        raise ZeroDivisionError("a model's own fault")
+
+    _, whole = run()
+    for model in (CancelBurst, TradeBurst, MarkDivergence):
+        monkeypatch.setattr(model, "score_one", fail)
+    _, broken = run()
+    assert broken.counters["model_failed"] > 100
+    assert thin_book_of(broken) == thin_book_of(whole)

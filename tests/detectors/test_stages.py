@@ -199,7 +199,11 @@ def test_books_of_one_tick_count_once_and_the_newest_counts() -> None:
     stage.push("books", range(5), books, 0)
     stage.push("trades", [0], [a_trade(SECOND_US)], 0)
     stage.flush()
-    assert stage.counters["scored"] + stage.counters["warming"] == 1
+    watch = stage._watches.get("X")
+    assert watch is not None
+    thin_book, _ = watch.state()["watches"]["thin_book"]["models"]
+    *_, books_seen = thin_book["time"]
+    assert books_seen == 1
 
 
 def test_what_was_refused_is_refused_when_it_is_read_again_though_time_has_moved_since() -> None:
