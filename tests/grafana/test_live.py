@@ -38,6 +38,8 @@ secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 """
 #: Queries that rightly have no series while all is well, and why.
 WITHOUT_DATA = {
+    "squall_cascade_brier_score": "the first forecast is judged after a quarter of an hour",
+    "squall_cascade_distance_ratio": "no liquidations feed themselves within reach",
     "> 0": "asks for what is above 0",
     "squall:cancels_by_trades:ratio5m": "asks for symbols with trades in the last minutes, and rules have just begun",
 }
