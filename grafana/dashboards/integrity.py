@@ -233,8 +233,8 @@ _CASCADES = Section(
         ),
         series(
             "Contagion",
-            "Spectral radius of the graph of symbols (from 1 on stress grows by itself), and the share of notional that "
-            "a shock of one symbol reaches.",
+            "Spectral radius of the graph of symbols (from 1 on stress grows by itself), and the share of notional "
+            "that a shock of one symbol reaches.",
             "short",
             Query("max(squall_contagion_spectral_radius{W})", "spectral radius"),
             Query("max(squall_contagion_expected_ratio{W})", "reached"),
