@@ -6,6 +6,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
+#: Rooms without Faust: `group_by` is a setting there.
+WITHOUT_FAUST = ("notify",)
 #: Parts of Faust that lose or repeat events, and modules that run what they read.
 BANNED = {
     "take_events",
@@ -33,9 +35,22 @@ def names_in(path: Path) -> Iterator[str]:
 
 
 def test_no_module_uses_a_part_of_faust_that_loses_events() -> None:
-    found = {str(path): BANNED & set(names_in(path)) for path in (ROOT / "streams").rglob("*.py")}
+    free = [ROOT / "streams" / room for room in WITHOUT_FAUST]
+    modules = [path for path in (ROOT / "streams").rglob("*.py") if not free_of(path, free)]
+    found = {str(path): BANNED & set(names_in(path)) for path in modules}
     assert len(found) > 20
     assert {path: names for path, names in found.items() if names} == {}
+
+
+def test_rooms_without_faust_have_none() -> None:
+    for room in WITHOUT_FAUST:
+        for path in (ROOT / "streams" / room).rglob("*.py"):
+            assert {"faust", "mode", "agents", "rooms", "app"} & set(names_in(path)) == set(), path
+            assert (BANNED - {"group_by"}) & set(names_in(path)) == set(), path
+
+
+def free_of(path: Path, rooms: list[Path]) -> bool:
+    return any(path.is_relative_to(room) for room in rooms)
 
 
 def test_agents_read_their_streams_by_events_alone() -> None:
