@@ -18,8 +18,8 @@ from streams.codecs import RecordDecoder
 from streams.topics import TOPICS
 
 GOLDEN = Path(__file__).parent / "golden"
-#: Their records are arrays, to which a newer version appends.
-AS_ARRAYS = {"account-activity", "stress"}
+#: Their records are arrays, or hold some, to which a newer version appends.
+AS_ARRAYS = {"account-activity", "signals", "stress"}
 VERSIONS = sorted(path.name for path in GOLDEN.iterdir())
 SAMPLES = [
     pytest.param(path.stem, name, bytes(value), id=f"{version}-{path.stem}-{name}")
