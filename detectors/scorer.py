@@ -16,6 +16,8 @@ _SECONDS_A_DAY = 86_400.0
 _LEAST_AGE_S = 1.0
 #: Peaks are learned this much later: an incident must not teach the calibration that it is ordinary while it lasts.
 _HOLD_S = 60.0
+#: By chance at most so many peaks are taken for shoulders of an incident.
+_CHANCE_OF_SHOULDER = 0.05
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -152,11 +154,16 @@ class Scorer:
             self._release(*held.popleft())
         admitted = pot.admit(score)
         if score > pot.threshold and self._is_warm(time_s):
-            if admitted < score:
+            if admitted < score and self._is_incident(score, time_s):
                 self._alarms.append(time_s)
             held.append((time_s, admitted, admitted == score))
         else:
             pot.learn_admitted(admitted)
+
+    def _is_incident(self, score: float, time_s: float) -> bool:
+        """Whether chance would seldom give a score as high as near a peak: else each peak of a busy stream had one."""
+        per_s = self.pot.seen / max(time_s - self._first_s, _LEAST_AGE_S)
+        return self.pot.p_value(score) * per_s * 2.0 * _HOLD_S <= _CHANCE_OF_SHOULDER
 
     def _release(self, time_s: float, admitted: float, whole: bool) -> None:
         """Learn a held peak; the shoulders of an incident are part of it, and are learned as ordinary scores."""

@@ -2,6 +2,7 @@
 
 import math
 import random
+from collections import Counter
 from collections.abc import Callable
 
 import msgspec
@@ -12,8 +13,10 @@ from hypothesis import strategies as st
 from scipy import stats  # type: ignore[import-untyped]
 
 from detectors.calibration import PeaksOverThreshold
+from detectors.config import Calibration
 from detectors.errors import StateError
 from detectors.generalized_pareto import fit_generalized_pareto
+from detectors.scorer import Scorer
 
 Draw = Callable[[random.Random], float]
 #: Draws of a score, and its true upper tail.
@@ -166,3 +169,17 @@ def test_the_fit_exists_for_any_excesses(excesses: list[float]) -> None:
     shape, scale = fit_generalized_pareto(np.array(excesses))
     assert math.isfinite(shape)
     assert 0.0 < scale < math.inf
+
+
+@pytest.mark.parametrize("per_s", [0.5, 5.0, 44.0])
+def test_chance_is_calibrated_at_any_rate_of_scores(per_s: float) -> None:
+    chance, scorer = random.Random(9), Scorer(Calibration(), Counter())
+    rare = seen = 0
+    for index in range(60_000):
+        time_s, score = index / per_s, chance.expovariate(1.0)
+        scorer.begin(time_s)
+        if index >= 20_000:
+            seen += 1
+            rare += scorer.pot.p_value(score) <= 1e-2
+        scorer._learn(score, time_s)
+    assert 0.7 <= rare / seen / 1e-2 <= 1.5
