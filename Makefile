@@ -53,7 +53,7 @@ chaos: $(READY) ## Everything goes wrong, for half an hour and more, on Apache K
 	$(BIN)/python -m tests.chaos
 
 chaos-short: $(READY) ## The same in four minutes
-	$(BIN)/python -m tests.chaos --short
+	$(BIN)/python -m tests.chaos --short --again
 
 clean: ## Remove what the other targets made
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis bench.json fuzz.json chaos.json quality

@@ -42,6 +42,7 @@ def main(given: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, help="of the load, and of what nemeses choose")
     parser.add_argument("--broker", choices=("embedded", "kafka"), help="another broker than the run's own")
     parser.add_argument("--out", type=Path, default=Path("chaos.json"))
+    parser.add_argument("--again", action="store_true", help="repeat a run once in which only lag or memory is broken")
     parser.add_argument("--keep", type=Path, help="a directory for the logs of workers")
     arguments = parser.parse_args(given)
     scenarios = chosen(arguments)
@@ -59,6 +60,10 @@ def main(given: Sequence[str] | None = None) -> int:
         keep = arguments.keep / scenario.name if arguments.keep else None
         outcomes.append(asyncio.run(play(scenario, say, keep)))
         show(outcomes[-1], console)
+        if arguments.again and outcomes[-1].was_only_slow:
+            say("only its pace is broken, which may be the machine's; once more")
+            outcomes[-1] = asyncio.run(play(scenario, say, keep))
+            show(outcomes[-1], console)
         write(outcomes, arguments.out)
     # At the end as well: the tables may have scrolled away.
     for outcome in outcomes:

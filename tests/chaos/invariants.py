@@ -19,6 +19,10 @@ from tests.chaos.lag import lags, steady_after
 
 #: Lag has to be below the first within the second after the last fault, and stay there for the third.
 LAG_S, RECOVERY_S, STEADY_S = 1.0, 15.0, 2.0
+_FLAT = "memory is flat"
+_CAUGHT_UP = f"lag under {LAG_S:.0f} s within {RECOVERY_S:.0f} s"
+#: What a machine breaks that other work keeps busy; all others must hold however slow it is.
+OF_PACE = frozenset({_FLAT, _CAUGHT_UP})
 #: A worker's memory in the last third of its life against the middle third: at most this factor, plus this much.
 GROWTH, GROWTH_BYTES = 1.15, 8_000_000
 #: Younger workers still warm up.
@@ -187,14 +191,14 @@ def memory_is_flat(facts: Facts) -> Verdict:
         if last > middle * GROWTH + GROWTH_BYTES:
             grown.append(f"{name}: {middle / 1e6:.0f} to {last / 1e6:.0f} MB")
     if not factors:
-        return Verdict("memory is flat", None, f"no worker lived for {OLD_ENOUGH_S:.0f} s")
+        return Verdict(_FLAT, None, f"no worker lived for {OLD_ENOUGH_S:.0f} s")
     said = f"{len(factors)} workers, at most {max(factors):.2f} of before"
-    return Verdict("memory is flat", not grown, said + (f"; grew: {_some(grown)}" if grown else ""))
+    return Verdict(_FLAT, not grown, said + (f"; grew: {_some(grown)}" if grown else ""))
 
 
 def lag_recovers(facts: Facts) -> Verdict:
     """Lag is below a second within 15 s of the last fault."""
-    name = f"lag under {LAG_S:.0f} s within {RECOVERY_S:.0f} s"
+    name = _CAUGHT_UP
     if facts.last_fault_s is None:
         return Verdict(name, None, "no fault")
     after = [(at_s, lag_s) for at_s, lag_s in lags(facts) if at_s >= facts.last_fault_s]

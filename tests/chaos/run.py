@@ -23,7 +23,7 @@ from tests.benchmarks.processes import ROOT
 from tests.chaos.brokers import HarmedBroker, open_broker
 from tests.chaos.facts import DECISIONS, Facts, decisions, identities
 from tests.chaos.feed import FeedOrder, Sent, feed_command, place_of, read_journal
-from tests.chaos.invariants import LAG_S, STEADY_S, Verdict, judge
+from tests.chaos.invariants import LAG_S, OF_PACE, STEADY_S, Verdict, judge
 from tests.chaos.lag import lags, steady_after
 from tests.chaos.nemeses import Field
 from tests.chaos.oracle import Expected, Oracle, Place
@@ -53,6 +53,12 @@ class Outcome:
     def holds(self) -> bool:
         """Whether no invariant is broken."""
         return all(verdict.holds is not False for verdict in self.verdicts)
+
+    @property
+    def was_only_slow(self) -> bool:
+        """Whether what is broken is of pace alone: it may be the machine's."""
+        broken = {verdict.invariant for verdict in self.verdicts if verdict.holds is False}
+        return bool(broken) and broken <= OF_PACE
 
 
 async def play(scenario: Scenario, say: Callable[[str], None], keep: Path | None = None) -> Outcome:

@@ -16,12 +16,12 @@ from streams.settings import Settings
 from streams.topics import ALERTS, DEAD_LETTERS, RATE_LIMITS, SIGNALS
 from tests.chaos.facts import DECISIONS, Facts, letter_key
 from tests.chaos.feed import Sent
-from tests.chaos.invariants import judge
+from tests.chaos.invariants import Verdict, judge
 from tests.chaos.lag import lags, steady_after
 from tests.chaos.load import Load
 from tests.chaos.oracle import Oracle, Place
 from tests.chaos.poison import KINDS, OVERSIZED
-from tests.chaos.run import event_times
+from tests.chaos.run import Outcome, event_times
 from tests.chaos.sent import compare_with_plan
 from tests.chaos.watch import OUTPUTS, Kept, Sample
 
@@ -309,3 +309,19 @@ def test_a_load_with_poison_holds_every_kind_of_it() -> None:
 def test_the_same_load_gives_the_same_records() -> None:
     load = Load(seed=5, wall_s=18.0, events_per_s=90.0, warm_up_s=40.0, poison=0.01, duplicates=0.1, reorder_ms=400)
     assert list(load.records()) == list(load.records())
+
+
+@pytest.mark.parametrize(
+    ("broken", "slow"),
+    [
+        (set(), False),
+        ({"memory is flat"}, True),
+        ({"lag under 1 s within 15 s", "memory is flat"}, True),
+        ({"lag under 1 s within 15 s", "alerts equal the oracle's"}, False),
+        ({"alerts equal the oracle's"}, False),
+    ],
+)
+def test_only_what_a_busy_machine_breaks_is_worth_a_second_run(broken: set[str], slow: bool) -> None:
+    names = {"memory is flat", "lag under 1 s within 15 s", "alerts equal the oracle's"}
+    verdicts = [Verdict(name, name not in broken, "") for name in sorted(names)]
+    assert Outcome("kills", "embedded", verdicts, {}, [], []).was_only_slow is slow
