@@ -45,7 +45,7 @@ def test_all_services_that_are_promised_are_there() -> None:
 def test_a_service_says_nothing_that_compose_does_not_know(name: str) -> None:
     assert set(SERVICES[name]) <= KNOWN
     assert set(SERVICES[name].get("networks", ())) <= set(COMPOSE["networks"])
-    assert set(SERVICES[name].get("secrets", ())) <= set(COMPOSE["secrets"])
+    assert set(SERVICES[name].get("secrets", ())) <= set(COMPOSE.get("secrets", ()))
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -116,10 +116,15 @@ def test_probes_ask_the_ports_of_their_services() -> None:
 
 
 def test_files_that_the_settings_name_are_mounted() -> None:
-    assert SETTINGS.console.token_file == "/run/secrets/console_token"  # noqa: S105 - a path
-    assert COMPOSE["secrets"]["console_token"]["file"] == "./secrets/console_token"
     places = [place for name, _, place in mounts() if name == "notify"]
     assert any(SETTINGS.notify.state_dir.startswith(f"{place}/") for place in places)
+
+
+def test_it_comes_up_without_a_secret_and_the_console_takes_one_from_the_folder_of_secrets() -> None:
+    assert not SETTINGS.console.token_file
+    assert "secrets" not in COMPOSE
+    assert OURS["console"]["environment"]["SQUALL_CONSOLE__TOKEN_FILE"] == "${CONSOLE_TOKEN_FILE:-}"
+    assert ("console", "./secrets", "/run/secrets") in set(mounts())
 
 
 def test_ports_are_open_on_this_machine_alone() -> None:
