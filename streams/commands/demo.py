@@ -18,6 +18,9 @@ def demo(
     record: Annotated[
         Path | None, typer.Option("--record", metavar="FILE", help="Draw the board and the verdict into an SVG file.")
     ] = None,
+    console_port: Annotated[
+        int, typer.Option("--console-port", min=0, max=65_535, help="Where the console is, if free; 0: anywhere.")
+    ] = 8066,
     stay: Annotated[
         bool, typer.Option("--stay", help="Stay up at the end, until Ctrl-C, to be looked at on the console.")
     ] = False,
@@ -33,4 +36,4 @@ def demo(
 
     settings = Settings(config=text_of(config))
     plan = DemoPlan(seed=seed, duration_s=duration_s, pace_per_s=pace_per_s)
-    raise typer.Exit(run_demo(settings, plan, record=record, stay=stay))
+    raise typer.Exit(run_demo(settings, plan, record=record, stay=stay, console_port=console_port))

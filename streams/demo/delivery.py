@@ -120,6 +120,7 @@ async def delivering(
     broker: str,
     directory: Path,
     worker_urls: Sequence[str],
+    console_port: int,
     tell: Callable[[str], None],
 ) -> AsyncIterator[Delivery]:
     """Start everything for the block, and wait until it is ready; the processes end with the other children.
@@ -131,7 +132,7 @@ async def delivering(
     """
     common = ["--broker", broker, *(() if settings_file is None else ("--config", settings_file))]
     notify_port, manager_port = free_ports(2)
-    console_port = port_or_free(CONSOLE_PORT)
+    console_port = port_or_free(console_port)
     async with receiving() as receiver:
         program = installed_alertmanager()
         manager = None if program is None else Alertmanager(program, manager_port, directory, session)

@@ -16,7 +16,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def port_or_free(wanted: int) -> int:
-    """Give `wanted` where nobody listens on it, else another.
+    """Give `wanted` where nobody listens on it, else another; of 0 always another.
 
     Examples
     --------
@@ -32,4 +32,4 @@ def port_or_free(wanted: int) -> int:
             probe.bind((_HOST, wanted))
         except OSError:
             return free_ports(1)[0]
-    return wanted
+        return int(probe.getsockname()[1])

@@ -19,7 +19,7 @@ from detectors.errors import BrokerError, SquallError
 from streams.broker import EmbeddedBroker
 from streams.demo.board import Scene
 from streams.demo.children import Child, Children
-from streams.demo.delivery import Delivered, Delivery, delivering
+from streams.demo.delivery import CONSOLE_PORT, Delivered, Delivery, delivering
 from streams.demo.feed import FeedOrder, feed_command
 from streams.demo.plan import DemoPlan
 from streams.demo.scoring import false_alarms, match
@@ -49,6 +49,7 @@ def run_demo(
     *,
     record: Path | None = None,
     stay: bool = False,
+    console_port: int = CONSOLE_PORT,
     console: Console | None = None,
 ) -> int:
     """Run everything on this machine and show it.
@@ -67,6 +68,8 @@ def run_demo(
         An SVG file for a picture of the board and the verdict.
     stay
         Whether everything stays up at the end, until it is interrupted, to be looked at on the console.
+    console_port
+        Where the ops console is served, if nobody else listens there; 0: on a free port.
     console
         Where it is shown; stdout unless given.
 
@@ -87,7 +90,7 @@ def run_demo(
             shown_on.print(f"The console stays at {url} until Ctrl-C.", style="bold", highlight=False)
             await asyncio.Event().wait()
 
-    verdict = uvloop.run(_until_told(_Demo(settings, plan, show_on(shown_on), picture).play(tell)))
+    verdict = uvloop.run(_until_told(_Demo(settings, plan, show_on(shown_on), picture, console_port).play(tell)))
     return FAILED if verdict.missed or not verdict.delivered.is_whole else DONE
 
 
@@ -124,7 +127,8 @@ class _Sources:
 class _Demo:
     """One run."""
 
-    def __init__(self, settings: Settings, plan: DemoPlan, show: Show, picture: Picture) -> None:
+    def __init__(self, settings: Settings, plan: DemoPlan, show: Show, picture: Picture, console_port: int) -> None:
+        self._console_port = console_port
         self._settings = settings
         self._plan = plan
         self._show = show
@@ -153,7 +157,9 @@ class _Demo:
                     workers = Workers(children, session, self._settings, url, _WORKERS)
                     await workers.until_ready(lambda: self._tell("workers start"))
                     delivery = await stack.enter_async_context(
-                        delivering(children, session, file, url, Path(directory), workers.urls, self._tell)
+                        delivering(
+                            children, session, file, url, Path(directory), workers.urls, self._console_port, self._tell
+                        )
                     )
                     self._console_url = delivery.console_url
                     reader = await stack.enter_async_context(reading_outputs(url, partitions))

@@ -29,7 +29,7 @@ class Demo:
         self._said = directory / "said"
         with self._said.open("wb") as said:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "streams", "demo", *arguments],
+                [sys.executable, "-m", "streams", "demo", "--console-port", "0", *arguments],
                 cwd=directory,
                 env=environment,
                 stdout=said,
