@@ -1,6 +1,5 @@
 """Reads topics to their end, outside every consumer group: what stands in them now."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -12,6 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from detectors.errors import BrokerError, DecodeError
+from streams.client.stopping import stop_consumer
 from streams.security import client_security, connection_fault
 from streams.settings import Settings
 from streams.topics import bootstrap_servers
@@ -163,11 +163,9 @@ async def lone_consumer(
     )
     try:
         await consumer.start()
-        # Stopped before its own tasks have begun, aiokafka's consumer ends ours as cancelled.
-        await asyncio.sleep(0)
         yield consumer
     finally:
-        await consumer.stop()
+        await stop_consumer(consumer)
 
 
 async def existing_partitions(settings: Settings, topic: str) -> list[int]:

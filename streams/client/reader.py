@@ -14,6 +14,7 @@ from streams.client.answers import AckSender
 from streams.client.bucket import TokenBuckets
 from streams.client.following import Following
 from streams.client.settings import Baseline, Baselines, Trust
+from streams.client.stopping import stop_consumer
 from streams.client.view import Limit, LimitView
 
 RATE_LIMITS = "rate-limits"
@@ -151,19 +152,8 @@ class LimitReader:
                 pause_s = _FIRST_PAUSE_S if following.caught_up else min(2 * pause_s, _LONGEST_PAUSE_S)
                 _log.warning("%s cannot be read, trying again in %.1f s: %s", RATE_LIMITS, pause_s, error)
             finally:
-                await _stop(consumer)
+                await stop_consumer(consumer)
             await asyncio.sleep(pause_s)
-
-
-async def _stop(consumer: AIOKafkaConsumer) -> None:
-    """Stop in a task of its own: while its broker is away, the consumer may end whoever stops it as cancelled."""
-    stopping = asyncio.create_task(consumer.stop())
-    await asyncio.wait([stopping])
-    if stopping.cancelled():
-        # Half stopped, it would go on looking for the broker for ever.
-        await consumer._client.close()  # noqa: SLF001 - it offers no other way
-    elif (error := stopping.exception()) is not None:
-        _log.warning("expected the reader of %s to stop, found: %s", RATE_LIMITS, error)
 
 
 async def _end(task: asyncio.Task[None]) -> None:

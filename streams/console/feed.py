@@ -65,7 +65,6 @@ class Feed:
         self._changed = changed
         self._positions: dict[TopicPartition, int] = {}
         self._polled_ms: int | None = None
-        self._consumer: AIOKafkaConsumer | None = None
 
     async def run(self) -> None:
         """Follow until cancelled."""
@@ -76,8 +75,6 @@ class Feed:
             except (KafkaError, OSError, BrokerError) as error:
                 self.fault = str(error) or type(error).__name__
                 _log.warning("expected to follow %s, found: %s", self._settings.broker, self.fault)
-            except asyncio.CancelledError:
-                await self._finish_stopping()
             pause_s = _FIRST_PAUSE_S if self.connected else min(2 * pause_s, _LONGEST_PAUSE_S)
             self._set_connected(False)
             await asyncio.sleep(pause_s)
@@ -85,7 +82,6 @@ class Feed:
     async def _read(self) -> None:
         places = await _to_its_end(self._places())
         async with lone_consumer(self._settings, "console", fetch_wait_ms=_POLL_MS) as consumer:
-            self._consumer = consumer
             consumer.assign(places)
             await self._begin(consumer, places)
             self._polled_ms = None
@@ -109,21 +105,6 @@ class Feed:
             for topic in FOLLOWED
             for number in await existing_partitions(self._settings, topic)
         ]
-
-    async def _finish_stopping(self) -> None:
-        """Go on where aiokafka's consumer, stopped while its broker is away, ends our task as cancelled and stops half.
-
-        Raises
-        ------
-        CancelledError
-            It is we who are cancelled.
-        """
-        task, consumer = asyncio.current_task(), self._consumer
-        if task is None or task.cancelling() or consumer is None:
-            raise asyncio.CancelledError
-        self.fault = f"expected an answer within {_SILENCE_S:g} s, found none"
-        _log.warning("expected to follow %s, found silence", self._settings.broker)
-        await consumer._client.close()  # noqa: SLF001 - it would go on looking for the broker for ever
 
     async def _begin(self, consumer: AIOKafkaConsumer, places: Sequence[TopicPartition]) -> None:
         await consumer.seek_to_beginning(*places)

@@ -13,6 +13,7 @@ from aiokafka.structs import OffsetAndMetadata
 from detectors.decisions import Feedback
 from detectors.errors import BrokerError, DecodeError
 from detectors.results import Alert
+from streams.client.stopping import stop_consumer
 from streams.codecs import decode_alert
 from streams.notify.alert_faults import alert_fault
 from streams.notify.intake import Batch, Intake, Refused
@@ -108,7 +109,7 @@ class AlertReader:
                 consumer.seek(place, await self._beginning(consumer, place))
             await self._read_on(consumer, places)
         finally:
-            await consumer.stop()
+            await stop_consumer(consumer)
 
     async def _read_on(self, consumer: AIOKafkaConsumer, places: list[TopicPartition]) -> None:
         while True:
