@@ -31,6 +31,10 @@ _MOST_ENTITIES = 20_000
 _PRIOR_SCALE = 0.45
 
 
+#: A name, its signals, and their p-value together.
+_Part = tuple[str, list[Signal], float]
+
+
 class Joint(msgspec.Struct, frozen=True):
     """Signals of two or more families on one entity: how likely together, and what each is."""
 
@@ -40,6 +44,8 @@ class Joint(msgspec.Struct, frozen=True):
     per_day: float
     score: float
     window_s: int
+    #: The p-value of each family, the rarest first.
+    family_p_values: tuple[float, ...]
     contributions: tuple[Contribution, ...]
     signals: tuple[Signal, ...]
 
@@ -197,12 +203,13 @@ class Correlator:
             pot.learn(recent.highest)
             recent.highest = 0.0
         score, window_s, parts = self._joint_score(recent, tick)
-        if score > 0.0:
+        if parts:
             recent.joint_second = second
-        if score <= recent.highest:
+        beyond = score - self._least_score()
+        if beyond <= recent.highest:
             return None
-        recent.highest = score
-        verdict = self._scorer.judge(score, float(second + 1))
+        recent.highest = beyond
+        verdict = self._scorer.judge(beyond, float(second + 1))
         if verdict is None:
             return None
         together = truncated_product([p for _, _, p in parts], max(self.families, len(parts)), _CUT)
@@ -216,12 +223,17 @@ class Correlator:
             per_day=max(verdict.per_day, 10.0**-score * _SECONDS_A_DAY),
             score=score,
             window_s=window_s,
-            contributions=_shares(parts),
+            family_p_values=tuple(sorted(p for _, _, p in parts)),
+            contributions=_shares(parts if self.scope == "market" else _by_pattern(parts, window_s)),
             signals=tuple(signal for _, signals, _ in parts for signal in signals),
         )
 
-    def _joint_score(self, recent: _Recent, tick: int) -> tuple[float, int, list[tuple[str, list[Signal], float]]]:
-        best: tuple[float, int, list[tuple[str, list[Signal], float]]] = (0.0, 0, [])
+    def _least_score(self) -> float:
+        """The score of two families that only just take part: a tail is fitted to what lies beyond it, not to a gap."""
+        return _decades(several_at_once([_CUT, _CUT], self.families))
+
+    def _joint_score(self, recent: _Recent, tick: int) -> tuple[float, int, list[_Part]]:
+        best: tuple[float, int, list[_Part]] = (0.0, 0, [])
         for window_s in WINDOWS_S:
             parts = [
                 (family, signals, p_value)
@@ -230,8 +242,8 @@ class Correlator:
             ]
             if len(parts) < 2:
                 continue
-            together = several_at_once([max(p, _LEAST_PART) for _, _, p in parts], max(self.families, len(parts)))
-            score = max(-math.log10(min(together * len(WINDOWS_S), 1.0)), 0.0)
+            families = max(self.families, len(parts))
+            score = _decades(several_at_once([max(p, _LEAST_PART) for _, _, p in parts], families))
             if score > best[0]:
                 best = (score, window_s, parts)
         return best
@@ -250,7 +262,21 @@ def family_p_value(signals: Sequence[Signal], window_s: float) -> float:
     return cauchy_combination(p_values)
 
 
-def _shares(parts: list[tuple[str, list[Signal], float]]) -> tuple[Contribution, ...]:
+def _decades(p_value: float) -> float:
+    """The score of the best of the windows, each of which may have it by chance."""
+    return max(-math.log10(min(p_value * len(WINDOWS_S), 1.0)), 0.0)
+
+
+def _by_pattern(parts: list[_Part], window_s: int) -> list[_Part]:
+    """The same signals by pattern: what a family is made of."""
+    found: dict[str, list[Signal]] = {}
+    for _, signals, _ in parts:
+        for signal in signals:
+            found.setdefault(signal.pattern, []).append(signal)
+    return [(pattern, signals, family_p_value(signals, window_s)) for pattern, signals in found.items()]
+
+
+def _shares(parts: list[_Part]) -> tuple[Contribution, ...]:
     whole = sum(-math.log(p) for _, _, p in parts)
     found = []
     for family, signals, p_value in sorted(parts, key=lambda part: (part[2], part[0])):

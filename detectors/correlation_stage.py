@@ -15,6 +15,7 @@ from detectors.correlation import Correlator, Joint
 from detectors.decisions import AlertMention, StressFrame
 from detectors.entities import Entities
 from detectors.events import Event
+from detectors.families import family_of
 from detectors.ledger import InputLedger, merge_evidence
 from detectors.leverage_pool import LeveragePool
 from detectors.measures import Measure
@@ -26,7 +27,7 @@ from detectors.titles import joint_title, signal_title
 
 SIGNALS = "signals"
 MARKET = "*"
-#: Patterns that can stand together on one symbol of any exchange; others count once they were heard of.
+#: Families that can stand together on one symbol of any exchange; others count once they were heard of.
 _FAMILIES = 3
 #: p-value that the second family of a critical alert must reach by itself.
 _CRITICAL_PART = 1e-3
@@ -78,7 +79,7 @@ class CorrelationStage(Stage[CorrelationTick]):
         self._by_cohort = Correlator("cohort", _FAMILIES, calibration, self.counters, self.tick_us)
         self._by_market = Correlator("market", 2, calibration, self.counters, self.tick_us)
         self._symbols: set[str] = set()
-        self._patterns: set[str] = set()
+        self._heard: set[str] = set()
         #: Account -> when it was last seen in step with others, and the first of them.
         self._cohorts: Entities[tuple[int, str]] = Entities(
             settings.memory.max_accounts,
@@ -160,7 +161,7 @@ class CorrelationStage(Stage[CorrelationTick]):
             "cascade": self.cascade.head(),
             "correlators": [one.head() for one in self._correlators()],
             "symbols": sorted(self._symbols),
-            "patterns": sorted(self._patterns),
+            "families": sorted(self._heard),
             "book": self._book.state(),
         }
 
@@ -171,7 +172,7 @@ class CorrelationStage(Stage[CorrelationTick]):
         self.cascade.resume(head["cascade"], notes)
         for one, saved in zip(self._correlators(), head["correlators"], strict=True):
             one.resume(saved, notes)
-        self._symbols, self._patterns = set(head["symbols"]), set(head["patterns"])
+        self._symbols, self._heard = set(head["symbols"]), set(head["families"])
         self._count_families()
         self._book = revived(self._new_book, head["book"], "open alerts", notes)
 
@@ -231,28 +232,29 @@ class CorrelationStage(Stage[CorrelationTick]):
     def _correlate(self, tick: int, signal: Signal) -> None:
         if signal.pattern in APART:
             return
-        stream = f"{signal.detector}/{signal.scope}"
+        stream = f"{signal.pattern}/{signal.detector}/{signal.scope}"
         if signal.scope == "market":
             # Of no symbol: it stands beside all of them, under the name of what it is about.
             self._remember(signal.entity, signal.pattern)
-            self._by_market.add(MARKET, signal.entity, f"{signal.pattern}/{stream}", tick, signal)
+            self._by_market.add(MARKET, signal.entity, stream, tick, signal)
             return
         self._remember(signal.symbol, signal.pattern)
-        self._by_symbol.add(signal.symbol, signal.pattern, stream, tick, signal)
-        self._by_market.add(MARKET, signal.symbol, f"{signal.pattern}/{stream}", tick, signal)
+        family = family_of(signal.pattern)
+        self._by_symbol.add(signal.symbol, family, stream, tick, signal)
+        self._by_market.add(MARKET, signal.symbol, stream, tick, signal)
         if signal.scope in ("account", "group"):
-            self._by_cohort.add(self._cohort(tick, signal), signal.pattern, stream, tick, signal)
+            self._by_cohort.add(self._cohort(tick, signal), family, stream, tick, signal)
 
     def _remember(self, name: str, pattern: Pattern) -> None:
         """Note what can stand together: the chance that some do by luck depends on how many there are."""
         if len(self._symbols) < self.settings.memory.max_symbols:
             self._symbols.add(name)
-        self._patterns.add(pattern)
+        self._heard.add(family_of(pattern))
         self._count_families()
 
     def _count_families(self) -> None:
         self._by_market.families = max(2, len(self._symbols))
-        self._by_symbol.families = self._by_cohort.families = max(_FAMILIES, len(self._patterns))
+        self._by_symbol.families = self._by_cohort.families = max(_FAMILIES, len(self._heard))
 
     def _cohort(self, tick: int, signal: Signal) -> str:
         """Who an account acts with: the first of the accounts it was lately seen in step with, or itself."""
@@ -281,8 +283,8 @@ class CorrelationStage(Stage[CorrelationTick]):
 
     def _is_critical(self, joint: Joint) -> bool:
         """Rare enough together, and at least two families that stand out by themselves."""
-        parts = sorted(part.p_value for part in joint.contributions)
-        return joint.per_day <= self.settings.alerts.critical_per_day / STREAMS and parts[1] <= _CRITICAL_PART
+        rare = joint.per_day <= self.settings.alerts.critical_per_day / STREAMS
+        return rare and joint.family_p_values[1] <= _CRITICAL_PART
 
     def _single(self, signal: Signal, severity: Severity) -> Finding:
         return Finding(
@@ -318,7 +320,7 @@ class CorrelationStage(Stage[CorrelationTick]):
             accounts=tuple(dict.fromkeys(account for signal in by_rarity for account in signal.accounts)),
             notional=sum(signal.notional for signal in joint.signals),
             evidence=merge_evidence(part for signal in joint.signals for part in signal.evidence),
-            families=len(joint.contributions),
+            families=len(joint.family_p_values),
         )
 
 
