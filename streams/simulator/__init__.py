@@ -8,18 +8,21 @@ and real markets are stranger than it.
 >>> topic, event = next(exchange.events())
 """
 
+from streams.simulator.clearing import Forced
 from streams.simulator.exchange import Exchange
 from streams.simulator.incidents import FAMILIES, Family, Incident, labels_json, plant
 from streams.simulator.market import Admission
-from streams.simulator.settings import Contract, ExchangeSettings
+from streams.simulator.settings import Cascades, Contract, ExchangeSettings
 
 __all__ = [
     "FAMILIES",
     "Admission",
+    "Cascades",
     "Contract",
     "Exchange",
     "ExchangeSettings",
     "Family",
+    "Forced",
     "Incident",
     "labels_json",
     "plant",

@@ -1,8 +1,13 @@
 """One symbol's clearing house: leverage, the reference prices, and liquidations."""
 
+import math
+from collections.abc import Callable
 from random import Random
 
+import msgspec
+
 from detectors.events import DerivativeTicker, LeverageChange, Liquidation, Side
+from streams.simulator.dislocation import Dislocation
 from streams.simulator.holdings import Holdings
 from streams.simulator.market import Market
 
@@ -10,10 +15,26 @@ from streams.simulator.market import Market
 _LAST_SHARE = 0.3
 _INDEX_NOISE = 2e-5
 _FUNDING, _FUNDING_NOISE, _FUNDING_RETURN = 1e-4, 2e-6, 0.01
+#: With cascades the mark is the index times the mean of last over index, with a memory of so many seconds.
+_BASIS_MEMORY_S = 10.0
+
+
+class Forced(msgspec.Struct, frozen=True):
+    """A liquidation, and whether it fed on others: had none moved the price, the account would have had its margin."""
+
+    timestamp: int
+    symbol: str
+    account: str
+    lots: int
+    is_self_fed: bool
 
 
 class Clearing:
     """Keeps the accounts of one symbol honest: sets leverage, states prices, closes positions without margin.
+
+    Without cascades the fair price is the world's, and the mark lies between it and the last trade. With them
+    (`dislocation`) the mark is `index * exp(b)`, `b` the mean of `ln(last / index)` with a memory of ten seconds, and
+    where forced orders trade moves the fair price.
 
     Parameters
     ----------
@@ -28,6 +49,13 @@ class Clearing:
     def __init__(self, market: Market, holdings: Holdings, rng: Random) -> None:
         self.holdings = holdings
         self.market = market
+        self.dislocation: Dislocation | None = None
+        #: The weather's price, and what is added to the funding rate to which funding returns.
+        self.outside = market.fair_price
+        self.lean = 0.0
+        #: Told of each liquidation; None: nobody is.
+        self.log: Callable[[Forced], None] | None = None
+        self._basis = 0.0
         self._rng = rng
         self._funding = _FUNDING
         self.ticking = market.agenda.action(self.tick)
@@ -40,7 +68,16 @@ class Clearing:
         changed = holdings.change_leverage(account, wanted, self._mark())
         if changed is None:
             return
-        before, after = changed
+        self._tell(now_us, account, *changed)
+
+    def tell_position(self, now_us: int, account: int, wanted: float) -> None:
+        """Set an account's leverage as far as its losses let it, and tell of its position in any case."""
+        before = float(self.holdings.leverage[account])
+        changed = self.holdings.change_leverage(account, wanted, self._mark())
+        self._tell(now_us, account, *(changed or (before, before)))
+
+    def _tell(self, now_us: int, account: int, before: float, after: float) -> None:
+        holdings = self.holdings
         position = holdings.position(account)
         event = LeverageChange(
             now_us,
@@ -57,9 +94,13 @@ class Clearing:
 
     def tick(self, now_us: int, _: None) -> None:
         """Show the reference prices, then liquidate whom the mark price leaves without margin."""
-        self._funding += _FUNDING_RETURN * (_FUNDING - self._funding) + self._rng.gauss(0, _FUNDING_NOISE)
+        usual = _FUNDING + self.lean
+        self._funding += _FUNDING_RETURN * (usual - self._funding) + self._rng.gauss(0, _FUNDING_NOISE)
+        if self.dislocation is not None:
+            gap = math.log(self.market.last_price / self.dislocation.index(self.outside))
+            self._basis += (gap - self._basis) / _BASIS_MEMORY_S
         mark = self._mark()
-        index = self.market.fair_price * (1 + self._rng.gauss(0, _INDEX_NOISE))
+        index = self._index() * (1 + self._rng.gauss(0, _INDEX_NOISE))
         ticker = DerivativeTicker(
             now_us,
             self.market.contract.symbol,
@@ -70,19 +111,37 @@ class Clearing:
             round(self._funding, 8),
         )
         self.market.emit(("tickers", ticker))
-        for account in self.holdings.bankrupt(mark):
+        due = self.holdings.bankrupt(mark)
+        if due and self.dislocation is not None:
+            anyhow = set(self.holdings.bankrupt(self.dislocation.undisturbed(self.outside)))
+            for account in due:
+                self._liquidate(now_us, account, is_self_fed=account not in anyhow)
+            return
+        for account in due:
             self._liquidate(now_us, account)
 
+    def _index(self) -> float:
+        return self.market.fair_price if self.dislocation is None else self.dislocation.index(self.outside)
+
     def _mark(self) -> float:
+        if self.dislocation is not None:
+            return self._index() * math.exp(self._basis)
         return (1 - _LAST_SHARE) * self.market.fair_price + _LAST_SHARE * self.market.last_price
 
-    def _liquidate(self, now_us: int, account: int) -> None:
+    def _liquidate(self, now_us: int, account: int, *, is_self_fed: bool = False) -> None:
         """Close a position, or a piece of it; the rest is looked at again at the next tick."""
         position = int(self.holdings.lots[account])
         market = self.market
         closed = market.close_out(now_us, account, position)
-        if closed:
-            amount = closed / market.contract.lots_per_unit
-            side: Side = "buy" if position < 0 else "sell"
-            event = Liquidation(now_us, market.contract.symbol, side, market.last_price, amount, market.names[account])
-            market.emit(("liquidations", event))
+        if not closed:
+            return
+        amount = closed / market.contract.lots_per_unit
+        side: Side = "buy" if position < 0 else "sell"
+        name = market.names[account]
+        event = Liquidation(now_us, market.contract.symbol, side, market.last_price, amount, name)
+        market.emit(("liquidations", event))
+        if self.dislocation is not None:
+            fair = self.dislocation.fair(self.outside)
+            self.dislocation.force(is_buy=side == "buy", traded=market.last_price, fair=fair)
+            if self.log is not None:
+                self.log(Forced(now_us, market.contract.symbol, name, closed, is_self_fed))

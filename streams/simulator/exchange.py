@@ -1,6 +1,6 @@
 """The whole exchange: all symbols, their common weather, and the planted incidents, as one stream in order of time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from random import Random
 
 import numpy as np
@@ -8,19 +8,19 @@ from numpy.random import Generator
 
 from detectors.events import Event
 from streams.simulator.agenda import Agenda
-from streams.simulator.clearing import Clearing
+from streams.simulator.build_ups import plan
+from streams.simulator.clearing import Clearing, Forced
+from streams.simulator.crowd import Crowd
 from streams.simulator.flow import Flow
-from streams.simulator.holdings import LEVERAGES, Holdings
+from streams.simulator.holdings import LEVERAGE_SHARES, LEVERAGES, Holdings
 from streams.simulator.incidents import Incident, check
 from streams.simulator.market import Admission, Market, Venue
 from streams.simulator.regimes import Weather
-from streams.simulator.settings import BOOKS_PER_S, TICKERS_PER_S, ExchangeSettings, contract_of
+from streams.simulator.settings import TICKERS_PER_S, ExchangeSettings, contract_of
 from streams.simulator.trouble import Trouble
 
-_STEP_US = 1_000_000 // BOOKS_PER_S
 #: Orders are drawn for several steps at once: drawing costs much a call and little an order.
-_PLAN_US = 5 * _STEP_US
-_STEPS_A_TICKER = BOOKS_PER_S // TICKERS_PER_S
+_STEPS_A_PLAN = 5
 
 
 class Exchange:
@@ -37,6 +37,8 @@ class Exchange:
         What goes wrong, and when; see `plant`.
     admission
         Asked before any order of an account enters, as (account, symbol, now_us); None admits all.
+    log
+        With cascades, told of each liquidation and whether it fed on others; None: nobody is.
 
     Raises
     ------
@@ -52,33 +54,47 @@ class Exchange:
     """
 
     def __init__(
-        self, settings: ExchangeSettings, incidents: Sequence[Incident] = (), admission: Admission | None = None
+        self,
+        settings: ExchangeSettings,
+        incidents: Sequence[Incident] = (),
+        admission: Admission | None = None,
+        log: Callable[[Forced], None] | None = None,
     ) -> None:
         check(incidents, settings)
         self.settings = settings
         self.incidents = tuple(incidents)
         self._admission = admission
+        self._log = log
 
     def events(self) -> Iterator[tuple[str, Event]]:
         """Yield (topic, event) in order of time; each call begins anew and yields the same."""
-        run = _Run(self.settings, self.incidents, self._admission)
+        run = _Run(self.settings, self.incidents, self._admission, self._log)
         return run.events()
 
 
 class _Run:
     """One run of an exchange."""
 
-    def __init__(self, settings: ExchangeSettings, incidents: Sequence[Incident], admission: Admission | None) -> None:
+    def __init__(
+        self,
+        settings: ExchangeSettings,
+        incidents: Sequence[Incident],
+        admission: Admission | None,
+        log: Callable[[Forced], None] | None,
+    ) -> None:
         self._settings = settings
+        self._step_us = 1_000_000 // settings.books_per_s
+        self._steps_a_ticker = settings.books_per_s // TICKERS_PER_S
         self._out: list[tuple[str, Event]] = []
-        self._agenda = Agenda(_STEP_US)
+        self._agenda = Agenda(self._step_us)
         # Streams of chance of their own: an incident does not change what the others draw.
         seeds = iter(np.random.SeedSequence(settings.seed).spawn(2 + 3 * len(settings.symbols)))
         contracts = [contract_of(symbol) for symbol in settings.symbols]
-        self._weather = Weather(contracts, _STEP_US / 1e6, Generator(np.random.PCG64(next(seeds))))
+        self._weather = Weather(contracts, self._step_us / 1e6, Generator(np.random.PCG64(next(seeds))))
         self._rng = Generator(np.random.PCG64(next(seeds)))
         self._flows: list[Flow] = []
         self._clearings: list[Clearing] = []
+        self._crowds: list[Crowd] = []
         venue = Venue(settings, self._agenda, self._out.append, admission)
         for contract in contracts:
             holdings = Holdings(contract, settings, Generator(np.random.PCG64(next(seeds))))
@@ -86,19 +102,25 @@ class _Run:
             market = Market(contract, venue, holdings, chance)
             self._clearings.append(Clearing(market, holdings, chance))
             self._flows.append(Flow(market, settings, Generator(np.random.PCG64(next(seeds)))))
+            if settings.cascades is not None:
+                planned = plan(contract.symbol, settings, settings.cascades)
+                chance = Random(f"crowds {settings.seed} {contract.symbol}")
+                usual_lots = self._flows[-1].usual_side_lots
+                self._crowds.append(Crowd(self._clearings[-1], settings, usual_lots, planned, chance))
+                self._clearings[-1].log = log
         for number, incident in enumerate(incidents):
             clearing = self._clearings[settings.symbols.index(incident.symbol)]
             trouble = Trouble(incident, clearing, settings, Random(settings.seed * 1_000 + number))
             self._agenda.add(max(incident.start_us, settings.start_us), trouble.beginning, None)
 
     def events(self) -> Iterator[tuple[str, Event]]:
-        start_us, end_us = self._settings.start_us, self._settings.end_us
+        start_us, end_us, step_us = self._settings.start_us, self._settings.end_us, self._step_us
         for flow in self._flows:
             flow.open_book(start_us)
-        for slot in range(start_us // _STEP_US, -(-end_us // _STEP_US)):
-            self._plan(max(slot * _STEP_US, start_us), (slot + 1) * _STEP_US)
+        for slot in range(start_us // step_us, -(-end_us // step_us)):
+            self._plan(max(slot * step_us, start_us), (slot + 1) * step_us)
             self._agenda.run(slot)
-            if (slot + 1) * _STEP_US <= end_us:
+            if (slot + 1) * step_us <= end_us:
                 yield from self._out
             else:
                 yield from (found for found in self._out if found[1].timestamp < end_us)
@@ -107,16 +129,19 @@ class _Run:
     def _plan(self, begin_us: int, end_us: int) -> None:
         """Put on the agenda what comes by itself between two times."""
         self._weather.step()
+        step_us, plan_us = self._step_us, _STEPS_A_PLAN * self._step_us
         for index, flow in enumerate(self._flows):
-            market = flow.market
-            market.move(begin_us, self._weather.fair_prices[index], self._weather.regimes[index])
-            if begin_us % _PLAN_US == 0 or begin_us == self._settings.start_us:
-                flow.plan(begin_us, _PLAN_US - begin_us % _PLAN_US, self._weather.rates[index])
+            market, fair_price = flow.market, self._weather.fair_prices[index]
+            if self._crowds:
+                fair_price = self._crowds[index].step(begin_us, fair_price)
+            market.move(begin_us, fair_price, self._weather.regimes[index])
+            if begin_us % plan_us == 0 or begin_us == self._settings.start_us:
+                flow.plan(begin_us, plan_us - begin_us % plan_us, self._weather.rates[index])
             # Symbols take turns within the step, as feeds do.
-            phase_us = index * _STEP_US // len(self._flows)
-            at_us = max(begin_us, end_us - _STEP_US + phase_us)
+            phase_us = index * step_us // len(self._flows)
+            at_us = max(begin_us, end_us - step_us + phase_us)
             self._agenda.add(at_us, market.showing, None)
-            if begin_us // _STEP_US % _STEPS_A_TICKER == index % _STEPS_A_TICKER:
+            if begin_us // step_us % self._steps_a_ticker == index % self._steps_a_ticker:
                 self._agenda.add(at_us, self._clearings[index].ticking, None)
         self._plan_leverage(begin_us, end_us - begin_us)
 
@@ -126,5 +151,8 @@ class _Run:
             account = int(rng.integers(settings.makers, settings.accounts))
             clearing = self._clearings[int(rng.integers(len(self._clearings)))]
             wanted = LEVERAGES[int(rng.integers(len(LEVERAGES)))]
+            if settings.cascades is not None:
+                # Where leverage has consequences for hours, it must not drift away from what is usual.
+                wanted = float(rng.choice(LEVERAGES, p=LEVERAGE_SHARES))
             at_us = int(rng.integers(begin_us, begin_us + step_us))
             self._agenda.add(at_us, clearing.changing, (account, wanted))

@@ -56,6 +56,14 @@ class Flow:
         activity = 1 / np.arange(1, settings.accounts - settings.makers + 1) ** _ACTIVITY_EXPONENT
         self._traders = np.cumsum(activity / activity.sum())
 
+    @property
+    def usual_side_lots(self) -> float:
+        """What rests on one side of the whole book on average, were nothing filled: rate times lifetime times size."""
+        lives_s = np.minimum(_LIFE_MEDIAN_S * np.exp(_LIFE_SIGMA**2 / 2), _LONGEST_LIFE_S)
+        sizes = _SIZE * np.exp(_SIZE_SIGMA**2 / 2)
+        orders = self._quotes_per_s * float((np.array(_SHARES) * lives_s * sizes).sum()) / 2
+        return orders * self.market.contract.order_lots
+
     def _trader_accounts(self, count: int) -> NDArray[np.int64]:
         ranks = np.searchsorted(self._traders, self._rng.random(count)).clip(max=len(self._traders) - 1)
         return self.market.makers + ranks

@@ -7,9 +7,9 @@ from numpy.random import Generator
 
 from streams.simulator.settings import Contract, ExchangeSettings
 
-#: The leverages that the exchange offers.
+#: The leverages that the exchange offers, and the share of accounts that use each.
 LEVERAGES = (1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 25.0, 50.0, 75.0, 100.0, 125.0)
-_LEVERAGE_SHARES = (0.10, 0.10, 0.14, 0.22, 0.22, 0.10, 0.05, 0.04, 0.01, 0.015, 0.005)
+LEVERAGE_SHARES = (0.10, 0.10, 0.14, 0.22, 0.22, 0.10, 0.05, 0.04, 0.01, 0.015, 0.005)
 #: Share of a position's value below which its margin must not fall.
 MAINTENANCE = 0.004
 _HOLDING_SHARE = 0.6
@@ -37,7 +37,7 @@ class Holdings:
         held = rng.random(count) < _HOLDING_SHARE
         held[: settings.makers] = False
         self.lots = np.where(held, signs * np.ceil(sizes), 0).astype(np.int64)
-        self.leverage = rng.choice(LEVERAGES, count, p=_LEVERAGE_SHARES)
+        self.leverage = rng.choice(LEVERAGES, count, p=LEVERAGE_SHARES)
         self.leverage[: settings.makers] = _MAKER_LEVERAGE
         self.isolated = rng.random(count) < 0.4
         # Below -1 a short would have been entered below a price of zero.

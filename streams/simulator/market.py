@@ -33,8 +33,8 @@ _REFILL_SHARE, _REFILL_MEDIAN_US, _REFILL_LIFE_US, _REFILL_DISTANCE_TICKS = 0.9,
 _AGAIN_SHARE, _AGAIN_MEAN_US = 0.3, 80_000
 _STALE_TICKS, _STALE_SHARE, _PULL_MEDIAN_US = 0.6, 0.3, 80_000
 _SPELL_MEDIAN_US = 1_000_000
-#: Share of a step's move that the slow price takes over: at ten steps a second it is some ten seconds behind.
-_SLOWNESS = 0.01
+#: Share of a second's move that the slow price takes over: it is some ten seconds behind.
+_SLOWNESS_PER_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +85,17 @@ class Market:
         self.bids = BookSide(contract, is_buy=True)
         self.asks = BookSide(contract, is_buy=False)
         self.regime: Regime = CALM
+        #: Share of makers' orders that stay away: while an incident lasts, and out of caution.
         self.withdrawn_share = 0.0
+        self.retreat = 0.0
+        #: How far through the book a liquidation goes at once, in ticks.
+        self.liquidation_ticks = _PROTECTION_TICKS
         self.last_price = contract.price
         self.fair_price = contract.price
         self._fair_ticks = self._slow_ticks = contract.price / contract.tick_size
         self.names = venue.settings.account_names()
         self.emit = venue.emit
+        self._slowness = _SLOWNESS_PER_S / venue.settings.books_per_s
         self._numbers = venue.numbers
         self._admission = venue.admission
         self._rng = rng
@@ -111,7 +116,7 @@ class Market:
     def place(self, now_us: int, quote: Quote) -> None:
         """Let an order rest, and put its end on the agenda."""
         account, is_buy, offset, lots, life_us = quote
-        if account < self.makers and self._rng.random() < self.withdrawn_share:
+        if account < self.makers and self._rng.random() < max(self.withdrawn_share, self.retreat):
             return
         if not self._admitted(account, now_us):
             return
@@ -172,10 +177,16 @@ class Market:
             delay_us = round(self._rng.expovariate(1 / _AGAIN_MEAN_US))
             self.agenda.add(now_us + delay_us, self.taking, (account, draw, lots))
 
+    def trade_at_once(self, now_us: int, account: int, lots: int) -> int:
+        """Buy (or sell, if `lots` are negative) what the near part of the book offers; return how many."""
+        if not lots or not self._admitted(account, now_us):
+            return 0
+        return self._trade(now_us, account, lots > 0, abs(lots))
+
     def _trade(self, now_us: int, taker: int, is_buy: bool, lots: int, *, liquidation: bool = False) -> int:
         """Match `lots` against the near part of the book; return the lots traded."""
         book = self.asks if is_buy else self.bids
-        worst = book.best + _PROTECTION_TICKS
+        worst = book.best + (self.liquidation_ticks if liquidation else _PROTECTION_TICKS)
         left = lots
         while left and book.best <= worst and book.best < EMPTY:
             order = book.first()
@@ -229,7 +240,7 @@ class Market:
         """Take note of the fair price and the weather; makers pull the quotes that these make stale."""
         self.fair_price = fair_price
         self._fair_ticks = fair_price / self.contract.tick_size
-        self._slow_ticks += _SLOWNESS * (self._fair_ticks - self._slow_ticks)
+        self._slow_ticks += self._slowness * (self._fair_ticks - self._slow_ticks)
         if regime is not self.regime and regime.pulled_share:
             orders = (order for side in (self.bids, self.asks) for level in side.by_level() for order in level)
             for order in orders:

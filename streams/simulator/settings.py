@@ -7,9 +7,9 @@ from detectors.events import LATEST_TIMESTAMP_US
 
 #: Standard deviation of the log price over a second in calm weather: about 50 % a year.
 VOLATILITY_PER_SQRT_S = 0.5e-4
-#: Book snapshots and tickers of one symbol in a second: they come by the clock, whatever the flow of orders.
-BOOKS_PER_S = 10
+#: Tickers of one symbol in a second: like book snapshots they come by the clock, whatever the flow of orders.
 TICKERS_PER_S = 1
+_BOOK_RATES_PER_S = (1, 2, 5, 10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,48 @@ def contract_of(symbol: str) -> Contract:
 
 
 @dataclass(frozen=True, slots=True)
+class Cascades:
+    """How often crowds build up leveraged positions, how large, and how often news moves the price at a stroke.
+
+    What follows from it, and whether that is a cascade, is left to the market: `build_ups` has the plans, `crowd` and
+    `dislocation` the mechanism.
+
+    Parameters
+    ----------
+    every_s
+        Mean time on one symbol from the end of a build-up to the beginning of the next, in seconds; > 0.
+    build_up_s
+        Median length of a build-up in seconds; >= 60.
+    strength
+        Median size of a crowd's position, in usual depths of one side of the whole book; > 0.
+    shocks_per_day
+        News on one symbol in a day that no build-up goes before; >= 0.
+
+    Raises
+    ------
+    ConfigError
+        A value is out of its range.
+    """
+
+    every_s: float = 3_600.0
+    build_up_s: float = 1_800.0
+    strength: float = 6.0
+    shocks_per_day: float = 6.0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot work."""
+        checks = (
+            (self.every_s > 0, "every_s must be > 0", self.every_s),
+            (self.build_up_s >= 60, "build_up_s must be >= 60", self.build_up_s),
+            (self.strength > 0, "strength must be > 0", self.strength),
+            (self.shocks_per_day >= 0, "shocks_per_day must be >= 0", self.shocks_per_day),
+        )
+        for ok, what, found in checks:
+            if not ok:
+                raise ConfigError(f"exchange.cascades.{what}, was {found!r}")
+
+
+@dataclass(frozen=True, slots=True)
 class ExchangeSettings:
     """Settings of a simulated exchange.
 
@@ -58,11 +100,15 @@ class ExchangeSettings:
         How many of them are market makers; at least 2, at most a quarter of the accounts.
     events_per_s
         Events of all types in a second of event time, on average over calm and busy spells; books and tickers (11 a
-        second and symbol) may be at most half of it.
+        second and symbol by default) may be at most half of it.
     duration_s
         How much event time to make, in seconds; > 0.
     start_us
         Time of the beginning, microseconds since the epoch; at least an hour after it (orders rest from before).
+    books_per_s
+        Book snapshots of one symbol in a second, 1, 2, 5 or 10; the fair price moves as often.
+    cascades
+        Build-ups of leverage, and liquidations that move the price at which further ones happen; None: neither.
 
     Raises
     ------
@@ -77,6 +123,8 @@ class ExchangeSettings:
     events_per_s: float = 1_000.0
     duration_s: float = 300.0
     start_us: int = 1_767_225_600_000_000
+    books_per_s: int = 10
+    cascades: Cascades | None = None
 
     def __post_init__(self) -> None:
         least_per_s = 2 * self.clocked_per_s
@@ -93,6 +141,11 @@ class ExchangeSettings:
                 self.events_per_s,
             ),
             (self.duration_s > 0, "duration_s must be > 0", self.duration_s),
+            (
+                self.books_per_s in _BOOK_RATES_PER_S,
+                f"books_per_s must be one of {_BOOK_RATES_PER_S}",
+                self.books_per_s,
+            ),
             (3_600_000_000 <= self.start_us <= last_us, f"start_us must be in 3600000000..{last_us}", self.start_us),
         )
         for ok, what, found in checks:
@@ -102,7 +155,7 @@ class ExchangeSettings:
     @property
     def clocked_per_s(self) -> int:
         """Events in a second that come by the clock."""
-        return len(self.symbols) * (BOOKS_PER_S + TICKERS_PER_S)
+        return len(self.symbols) * (self.books_per_s + TICKERS_PER_S)
 
     @property
     def leverage_per_s(self) -> float:
