@@ -2,17 +2,19 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
 
 from detectors.base import State
 from detectors.config import Alerts
+from detectors.feedback_ranker import FeedbackRanker
 from detectors.ledger import merge_evidence
 from detectors.measures import Measure
-from detectors.ranking import ranking_score
-from detectors.results import Alert, Contribution, Evidence, Pattern, Severity, Status
+from detectors.ranking import Queued, by_learned_score, by_score, ranking_score
+from detectors.results import Alert, Contribution, Evidence, LearnedRank, Pattern, Severity, Status
+from detectors.verdict_model import Traits
 
 #: Part of every alert id: raised when the rules that open alerts change.
 RULE_VERSION = 1
@@ -40,6 +42,10 @@ class Finding(msgspec.Struct, frozen=True):
     notional: float
     evidence: tuple[Evidence, ...]
     families: int
+
+
+#: An alert's rank, and what verdicts have to do with it.
+_Place = tuple[int, LearnedRank | msgspec.UnsetType]
 
 
 class _Open:
@@ -104,13 +110,18 @@ class AlertBook:
         Address of the runbook; the pattern is its section.
     counters
         Where `alerts_over_max_open` is counted.
+    ranker
+        What verdicts have taught; every alert that is said is shown to it.
     """
 
-    def __init__(self, settings: Alerts, model_version: str, runbook: str, counters: Counter[str]) -> None:
+    def __init__(
+        self, settings: Alerts, model_version: str, runbook: str, counters: Counter[str], ranker: FeedbackRanker
+    ) -> None:
         self._settings = settings
         self._model_version = model_version
         self._runbook = runbook
         self._counters = counters
+        self._ranker = ranker
         self._open: dict[tuple[Pattern, str], _Open] = {}
         self._opened: dict[tuple[Pattern, str], list[int]] = {}
         self._ended: dict[tuple[Pattern, str], int] = {}
@@ -138,7 +149,8 @@ class AlertBook:
                 due.append((self._begin(key, finding), "open"))
         begun = {id(opened) for opened, _ in due}
         due += [(one, "update") for one in self._open.values() if id(one) not in begun and self._has_grown(one, now_us)]
-        alerts = [self._say(opened, status, now_us) for opened, status in due]
+        places = self._places() if due else {}
+        alerts = [self._say(opened, status, now_us, places) for opened, status in due]
         return sorted(alerts, key=lambda alert: (alert.rank, alert.alert_id))
 
     def resolve(self, now_us: int) -> list[Alert]:
@@ -147,10 +159,11 @@ class AlertBook:
             key for key, one in self._open.items() if now_us - one.last_us >= self._settings.resolve_after_s * 1_000_000
         ]
         resolved = []
+        places = self._places() if over else {}
         for key in sorted(over):
             one = self._open[key]
             one.revision += 1
-            resolved.append(self._alert(one, "resolved", now_us))
+            resolved.append(self._alert(one, "resolved", now_us, places))
         for key in over:
             self._ended[key] = self._open.pop(key).last_us
         return resolved
@@ -198,8 +211,7 @@ class AlertBook:
         joined = tuple(account for account in finding.accounts if account not in known.accounts)
         known.accounts = (known.accounts + joined)[:_MOST_ACCOUNTS]
         known.evidence = merge_evidence(known.evidence + finding.evidence)
-        repeats = max(len(self._opened.get((finding.pattern, finding.symbol), ())) - 1, 0)
-        score = self._score(finding, repeats)
+        score = self._score(finding, self._repeats(finding))
         worse = _ORDER[finding.severity], score
         if worse > (_ORDER[known.finding.severity], known.score):
             known.finding, known.score = finding, score
@@ -212,16 +224,50 @@ class AlertBook:
             return False
         return one.score >= score * _GROWTH or len(one.accounts) > len(accounts)
 
-    def _say(self, one: _Open, status: Status, now_us: int) -> Alert:
+    def _repeats(self, finding: Finding) -> int:
+        """Alerts of its pattern and symbol in the hour before it was opened."""
+        return max(len(self._opened.get((finding.pattern, finding.symbol), ())) - 1, 0)
+
+    def _places(self) -> Mapping[str, _Place]:
+        """The place of every open alert."""
+        if not self._ranker.is_on:
+            queue = by_score(Queued(one.alert_id, one.finding.severity, one.score) for one in self._open.values())
+            return {queued.alert_id: (rank, msgspec.UNSET) for rank, queued in enumerate(queue, 1)}
+        opinions = {one.alert_id: self._ranker.opinion(self._traits(one)) for one in self._open.values()}
+        queue = by_score(
+            Queued(one.alert_id, one.finding.severity, one.score, opinions[one.alert_id][1])
+            for one in self._open.values()
+        )
+        before = {queued.alert_id: rank for rank, queued in enumerate(queue, 1)}
+        return {
+            name: (rank, LearnedRank(*opinions[name], self._ranker.verdicts, before[name]))
+            for rank, (name, *_) in enumerate(by_learned_score(queue), 1)
+        }
+
+    def _traits(self, one: _Open) -> Traits:
+        finding = one.finding
+        return Traits(
+            finding.pattern,
+            finding.symbol,
+            finding.severity,
+            finding.p_value,
+            finding.notional,
+            one.last_us - one.start_us,
+            finding.families,
+            self._repeats(finding),
+        )
+
+    def _say(self, one: _Open, status: Status, now_us: int, places: Mapping[str, _Place]) -> Alert:
         if status == "update":
             one.revision += 1
         one.said = (one.finding.severity, one.score, one.accounts)
         one.said_us = now_us
-        return self._alert(one, status, now_us)
+        return self._alert(one, status, now_us, places)
 
-    def _alert(self, one: _Open, status: Status, now_us: int) -> Alert:
+    def _alert(self, one: _Open, status: Status, now_us: int, places: Mapping[str, _Place]) -> Alert:
         finding = one.finding
-        rank = 1 + sum((other.score, one.alert_id) > (one.score, other.alert_id) for other in self._open.values())
+        rank, learned = places[one.alert_id]
+        self._ranker.remember(one.alert_id, self._traits(one))
         return Alert(
             alert_id=one.alert_id,
             revision=one.revision,
@@ -242,6 +288,7 @@ class AlertBook:
             notional_at_risk=finding.notional,
             runbook=f"{self._runbook}#{finding.pattern}",
             model_version=self._model_version,
+            ranker=learned,
         )
 
     @staticmethod

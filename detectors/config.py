@@ -10,6 +10,7 @@ from detectors.cascade_settings import Cascade
 from detectors.errors import ConfigError
 from detectors.guardrail_settings import Guardrails
 from detectors.limit_settings import Limits
+from detectors.ranker_settings import Ranker
 
 
 def _require(ok: bool, what: str, found: object) -> None:
@@ -227,3 +228,4 @@ class CoreSettings:
     limits: Limits = field(default_factory=Limits)
     guardrails: Guardrails = field(default_factory=Guardrails)
     cascade: Cascade = field(default_factory=Cascade)
+    ranker: Ranker = field(default_factory=Ranker)

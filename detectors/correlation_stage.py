@@ -12,10 +12,11 @@ from detectors.budget import APART, STREAMS, severity_of
 from detectors.cascade_pool import CascadePool
 from detectors.config import CoreSettings
 from detectors.correlation import Correlator, Joint
-from detectors.decisions import AlertMention, StressFrame
+from detectors.decisions import AlertMention, Feedback, StressFrame
 from detectors.entities import Entities
 from detectors.events import Event
 from detectors.families import family_of
+from detectors.feedback_ranker import FeedbackRanker
 from detectors.ledger import InputLedger, merge_evidence
 from detectors.leverage_pool import LeveragePool
 from detectors.measures import Measure
@@ -91,7 +92,10 @@ class CorrelationStage(Stage[CorrelationTick]):
         )
         model_version = f"squall-1-{seed_of(repr(settings)):08x}"
         self._model_version = model_version
+        self._ranker = FeedbackRanker(settings.ranker, self.counters)
         self._book = self._new_book()
+        #: Records of `feedback` before this offset were taken.
+        self.followed_below = 0
         self._alerts: list[Alert] = []
         self._mentions: list[tuple[int, tuple[AlertMention, ...]]] = []
 
@@ -117,6 +121,10 @@ class CorrelationStage(Stage[CorrelationTick]):
         if frame.ticks:
             self._last_tick[frame.source] = max(last, frame.ticks[-1].tick)
         self.watermark.frame(frame.source, frame.closed_us, frame.at_rest, now_us)
+
+    def hear(self, feedback: Feedback) -> None:
+        """Take what an operator said of an alert; it counts some event time after it was said."""
+        self._ranker.take(feedback)
 
     def poll(self, now_us: int) -> CorrelationOutput:
         """Close what the watermark allows; the alerts that came of it, in order."""
@@ -148,11 +156,13 @@ class CorrelationStage(Stage[CorrelationTick]):
         for one in self._correlators():
             yield one.measure()
         yield from self._book.measures()
+        yield from self._ranker.measures()
 
     def kept(self) -> dict[str, Entities[Any]]:
-        """Symbols, and what was lately seen of symbols, cohorts and the market."""
+        """Symbols, what was lately seen of symbols, cohorts and the market, and alerts that can be judged."""
         recent = {f"recent_{one.scope}": one.kept() for one in self._correlators()}
-        return {**self._leverage.kept(), **self.cascade.kept(), **recent, "cohort": self._cohorts}
+        judged = {"judged": self._ranker.kept()}
+        return {**self._leverage.kept(), **self.cascade.kept(), **recent, "cohort": self._cohorts, **judged}
 
     def head(self) -> State:
         """Alerts, and what entities share."""
@@ -163,6 +173,8 @@ class CorrelationStage(Stage[CorrelationTick]):
             "symbols": sorted(self._symbols),
             "families": sorted(self._heard),
             "book": self._book.state(),
+            "ranker": self._ranker.state(),
+            "followed_below": self.followed_below,
         }
 
     def resume(self, head: State, cells: Cells, notes: list[str]) -> None:
@@ -175,13 +187,17 @@ class CorrelationStage(Stage[CorrelationTick]):
         self._symbols, self._heard = set(head["symbols"]), set(head["families"])
         self._count_families()
         self._book = revived(self._new_book, head["book"], "open alerts", notes)
+        # State of a version that knew no verdicts has none.
+        if "ranker" in head:
+            self._ranker.resume(head["ranker"], notes)
+            self.followed_below = head["followed_below"]
 
     def _correlators(self) -> tuple[Correlator, ...]:
         return self._by_symbol, self._by_cohort, self._by_market
 
     def _new_book(self) -> AlertBook:
         alerts = self.settings.alerts
-        return AlertBook(alerts, self._model_version, alerts.runbook, self.counters)
+        return AlertBook(alerts, self._model_version, alerts.runbook, self.counters, self._ranker)
 
     def new_tick(self) -> CorrelationTick:
         """An empty tick."""
@@ -194,6 +210,7 @@ class CorrelationStage(Stage[CorrelationTick]):
         """Judge a tick: first alone, at the end of a second together, then end what is over."""
         self._frames.close(tick)
         now_us = (tick + 1) * self.tick_us
+        self.guarded("ranker", partial(self._ranker.settle, now_us), None)
         self._leverage.one_in = self.one_in
         pooled = partial(self._leverage.close_tick, tick, state.moves, merge_evidence(state.evidence))
         risky = partial(self.cascade.close_tick, tick, state.moves, state.profiles, merge_evidence(state.evidence))

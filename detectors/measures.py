@@ -26,6 +26,9 @@ Quantity = Literal[
     "cascade_brier",
     "contagion_radius",
     "contagion_expected",
+    "ranker_verdicts",
+    "ranker_state",
+    "ranker_log_loss",
 ]
 
 
@@ -54,6 +57,9 @@ class Measure(NamedTuple):
     `cascade_distance_bp` to the nearest self-feeding interval by symbol (none: absent); by horizon `cascade_base_rate`
     and `cascade_brier`, of the `forecast` and of the `base_rate`, once forecasts were judged; `contagion_radius` and
     `contagion_expected` of the graph of symbols.
+
+    Of operators' verdicts: `ranker_verdicts` by verdict, `ranker_state`, 1 for `on` or `off`, and
+    `ranker_log_loss`, of the `ranker` and of the `base_rate`, once there are any.
     """
 
     quantity: Quantity

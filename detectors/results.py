@@ -165,8 +165,25 @@ class SignalTick(msgspec.Struct, frozen=True, omit_defaults=True):
     profiles: tuple[BookProfile, ...] = ()
 
 
+class LearnedRank(msgspec.Struct, frozen=True):
+    """What operators' verdicts have done to an alert's place in the queue.
+
+    `probability` is that of a true verdict; within its severity the score counts `factor` times; `verdicts` is how many
+    that was learned from, `rank_before` the rank by score alone.
+    """
+
+    probability: float
+    factor: float
+    verdicts: int
+    rank_before: int
+
+
 class Alert(msgspec.Struct, frozen=True):
-    """One revision of an alert, as it goes to the `alerts` topic (design: section 3)."""
+    """One revision of an alert, as it goes to the `alerts` topic (design: section 3).
+
+    `rank` is its place among the open alerts, 1 the first to look at; `ranker` is there only while verdicts reorder
+    them.
+    """
 
     alert_id: str
     revision: int
@@ -188,3 +205,4 @@ class Alert(msgspec.Struct, frozen=True):
     runbook: str
     model_version: str
     schema: int = SCHEMA_VERSION
+    ranker: LearnedRank | msgspec.UnsetType = msgspec.UNSET

@@ -70,6 +70,9 @@ class StageMetrics:
     cascade_brier: Gauge
     contagion_radius: Gauge
     contagion_expected: Gauge
+    ranker_verdicts: Gauge
+    ranker_state: Gauge
+    ranker_log_loss: Gauge
     symbols: SymbolLabels
     mode: Mode
     _shown: dict[str, set[tuple[Quantity, tuple[str, ...]]]] = field(default_factory=dict)
@@ -143,6 +146,11 @@ class StageMetrics:
             ),
             contagion_expected=gauge(
                 "contagion_expected_ratio", "Share of notional that a shock of one symbol reaches, on average.", []
+            ),
+            ranker_verdicts=gauge("ranker_verdicts", "Alerts that operators have judged, by verdict.", ["verdict"]),
+            ranker_state=gauge("ranker_state", "Whether verdicts reorder alerts: 1 for on or off.", ["state"]),
+            ranker_log_loss=gauge(
+                "ranker_log_loss", "Log loss of predicted verdicts, of the ranker and of the base rate.", ["of"]
             ),
             symbols=symbols,
             mode=mode,

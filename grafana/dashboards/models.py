@@ -137,6 +137,24 @@ _BUDGET = Section(
             ),
             width=12,
         ),
+        series(
+            "Alerts judged",
+            "Alerts whose verdict counts for the ranker, by verdict; it begins when there are enough of both kinds.",
+            "short",
+            Query("max by (verdict) (squall_ranker_verdicts{W})", "{{verdict}}"),
+            Query('max(squall_ranker_state{W,state="on"})', "verdicts reorder alerts"),
+            width=12,
+            runbook="verdicts",
+        ),
+        series(
+            "Predicted verdicts",
+            "Log loss of verdicts predicted before they were learned, of the ranker and of the base rate: above it, the "
+            "ranker reorders nothing.",
+            "short",
+            Query("max by (of) (squall_ranker_log_loss{W})", "{{of}}"),
+            width=12,
+            runbook="verdicts",
+        ),
     ),
 )
 

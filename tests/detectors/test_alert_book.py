@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from detectors.alert_book import AlertBook, Finding
 from detectors.config import Alerts
+from detectors.feedback_ranker import FeedbackRanker
+from detectors.ranker_settings import Ranker
 from detectors.ranking import ranking_score
 from detectors.results import Alert, Evidence, Pattern, Severity
 
@@ -46,6 +48,12 @@ def a_finding(
     )
 
 
+def a_book(settings: Alerts, counters: Counter[str] | None = None) -> AlertBook:
+    """A book that nobody has judged an alert of."""
+    counters = Counter() if counters is None else counters
+    return AlertBook(settings, "m", "runbook.md", counters, FeedbackRanker(Ranker(), counters))
+
+
 #: Microseconds since the turn before, and the findings of a turn: pattern, symbol, severity, rarity, an account.
 turns = st.lists(
     st.tuples(
@@ -62,11 +70,7 @@ Turns = list[tuple[int, list[tuple[Pattern, str, Severity, float, str]]]]
 
 def said(turns: Turns, counters: Counter[str] | None = None) -> list[list[Alert]]:
     """What a book says at each turn, as the correlation stage asks it: first what is over, then what is new."""
-    book, now_us, turns_said = (
-        AlertBook(SETTINGS, "m", "runbook.md", Counter() if counters is None else counters),
-        0,
-        [],
-    )
+    book, now_us, turns_said = a_book(SETTINGS, counters), 0, []
     for passed_us, drawn in turns:
         now_us += passed_us
         findings = [
@@ -146,14 +150,14 @@ def test_the_order_of_findings_in_a_turn_does_not_matter(turns: Turns, chance: r
 
 def test_what_comes_when_too_many_are_open_is_counted_and_not_opened() -> None:
     counters: Counter[str] = Counter()
-    book = AlertBook(Alerts(max_open=2), "m", "runbook.md", counters)
+    book = a_book(Alerts(max_open=2), counters)
     alerts = book.take([a_finding(SECOND_US, symbol=symbol) for symbol in "ABCD"], SECOND_US)
     assert {(alert.symbol, alert.status) for alert in alerts} == {("A", "open"), ("B", "open")}
     assert counters["alerts_over_max_open"] == 2
 
 
 def test_accounts_and_evidence_of_an_episode_are_collected() -> None:
-    book = AlertBook(SETTINGS, "m", "runbook.md", Counter())
+    book = a_book(SETTINGS)
     (opened,) = book.take([a_finding(SECOND_US, accounts=("a",))], SECOND_US)
     (update,) = book.take([a_finding(5 * SECOND_US, accounts=("b", "a"))], 5 * SECOND_US)
     assert (opened.accounts, update.accounts) == (("a",), ("a", "b"))
@@ -163,7 +167,7 @@ def test_accounts_and_evidence_of_an_episode_are_collected() -> None:
 
 def test_an_id_depends_on_pattern_symbol_and_opening_window_alone() -> None:
     def id_of(finding: Finding) -> str:
-        (alert,) = AlertBook(SETTINGS, "m", "runbook.md", Counter()).take([finding], finding.timestamp)
+        (alert,) = a_book(SETTINGS).take([finding], finding.timestamp)
         return alert.alert_id
 
     same = {id_of(a_finding(SECOND_US)), id_of(a_finding(SECOND_US, severity="info", per_day=7.0, accounts=("z",)))}

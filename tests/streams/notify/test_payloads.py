@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 import streams.notify
-from detectors.results import Alert, Contribution
+from detectors.results import Alert, Contribution, LearnedRank
 from streams.notify.alert_faults import alert_fault
 from streams.notify.messages import SEVERITIES, Item, Message, Word, message_id
 from streams.notify.rendering import render
@@ -45,7 +45,9 @@ def test_a_webhook_is_as_its_schema_says(name: str) -> None:
 
 def test_the_schema_knows_every_field_of_an_alert() -> None:
     of_alert = SCHEMA["$defs"]["alert"]
-    assert set(of_alert["properties"]) == set(of_alert["required"]) == set(Alert.__struct_fields__)
+    assert set(of_alert["properties"]) == set(of_alert["required"]) | {"ranker"} == set(Alert.__struct_fields__)
+    ranked = of_alert["properties"]["ranker"]
+    assert set(ranked["properties"]) == set(ranked["required"]) == set(LearnedRank.__struct_fields__)
     explained = of_alert["properties"]["explanation"]["items"]
     assert set(explained["required"]) == set(Contribution.__struct_fields__)
 
