@@ -62,7 +62,7 @@ class AccountStage(Stage[AccountTick]):
     settings
         The settings of the core.
     partition_of
-        Kafka's partition of an account, to know whose orders are its own; None: all are.
+        Kafka's partition of a key, to know whose orders are its own, and where a symbol's evidence lies; None: its own.
     """
 
     name = "account"
@@ -79,11 +79,11 @@ class AccountStage(Stage[AccountTick]):
         self.source = f"{self.name}/{partition}"
         self._frames = InputLedger(ACTIVITY, partition, settings.timing)
         self._last_tick: dict[str, int] = {}
-        self._accounts = AccountWatch(settings, self.counters)
+        owner_of = partition_of or (lambda _key: partition)
+        self._accounts = AccountWatch(settings, self.counters, owner_of)
         self._leverage = LeverageWatch(settings, self.counters)
         self._evidence = EvidenceWindow(_EVIDENCE_S * self._second_ticks)
         self._said: list[SignalTick] = []
-        owner_of = partition_of or (lambda _account: partition)
         self._limits = AccountLimits(settings, partition, partitions, self.counters, owner_of)
         self._guardrails = AccountGuardrails(settings, self.counters)
         self._trips: list[Trip] = []

@@ -1,6 +1,7 @@
 """Cancel bursts of single accounts: one small detector an account, one calibration for all of a partition."""
 
 from collections import Counter
+from collections.abc import Callable
 from operator import attrgetter
 from typing import Any
 
@@ -36,9 +37,12 @@ class AccountWatch:
         The settings of the core.
     counters
         The stage's counters.
+    partition_of
+        Kafka's partition of a symbol: where the evidence lies.
     """
 
-    def __init__(self, settings: CoreSettings, counters: Counter[str]) -> None:
+    def __init__(self, settings: CoreSettings, counters: Counter[str], partition_of: Callable[[str], int]) -> None:
+        self._partition_of = partition_of
         self._tick_us = settings.timing.tick_us
         self._half_life_s = settings.memory.half_life_s
         self._calibration = settings.calibration
@@ -167,6 +171,8 @@ class AccountWatch:
             accounts=(account,),
             notional=self._windows.get(account)[4 + NOTIONAL_CENTS] / 100.0,
             evidence=evidence,
+            topics=("cancels",),
+            partition=self._partition_of(busiest),
         )
 
 

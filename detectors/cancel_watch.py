@@ -36,6 +36,7 @@ class CancelWatch(SymbolTickWatch[CancelBurst]):
     """`CancelBurst` on the cancels of all accounts together."""
 
     name = pattern = "cancel_burst"
+    topics = ("cancels",)
 
     @classmethod
     def concerns(cls, state: SymbolTick) -> bool:

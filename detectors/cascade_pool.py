@@ -1,7 +1,7 @@
 """Cascade risk of every symbol, the odds of a cascade, and the graph over which one spreads."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -13,7 +13,6 @@ from detectors.cascade_watch import CascadeWatch
 from detectors.config import CoreSettings
 from detectors.contagion_graph import Contagion, ContagionGraph, Node
 from detectors.entities import Entities
-from detectors.ledger import EvidenceWindow
 from detectors.measures import Measure, calibration_measure
 from detectors.results import BookProfile, Contribution, Evidence, LeverageMove, Signal
 from detectors.revival import revived
@@ -61,21 +60,24 @@ class CascadePool:
         self._odds = {horizon_s: CascadeOdds(horizon_s) for horizon_s in HORIZONS_S}
         self._graph = ContagionGraph()
         self._graph_s = -1.0
-        self._evidence = EvidenceWindow(_EVIDENCE_S * (1_000_000 // self._tick_us))
         #: What shells may show.
         self.risks: dict[str, SymbolRisk] = {}
         self.contagion: Contagion | None = None
 
     def close_tick(
-        self, tick: int, moves: list[LeverageMove], profiles: list[BookProfile], evidence: tuple[Evidence, ...]
+        self,
+        tick: int,
+        moves: list[LeverageMove],
+        profiles: list[BookProfile],
+        evidence: Mapping[str, tuple[Evidence, ...]],
     ) -> list[Signal]:
-        """Take one tick in; the symbols whose price is nearer to a cascade than it ever was."""
-        if moves:
-            self._evidence.add(tick, evidence)
+        """Take one tick in, with evidence by symbol; symbols whose price is nearer to a cascade than it ever was."""
+        placed = [move for move in moves if move.liquidations or move.cross_cents]
+        for symbol in sorted({move.symbol for move in placed} | {profile.symbol for profile in profiles}):
+            self._watch(symbol, tick).evidence.add(tick, evidence.get(symbol, ()))
         # What each partition takes out it has put in before, so that sums come out alike; the cap needs an order.
-        for move in sorted(moves, key=lambda one: (one.symbol, one.liquidations)):
-            if move.liquidations or move.cross_cents:
-                self._hold(tick, move)
+        for move in sorted(placed, key=lambda one: (one.symbol, one.liquidations)):
+            self._hold(tick, move)
         time_s = (tick + 1) * self._tick_us / 1e6
         signals = []
         for profile in sorted(profiles, key=lambda one: one.symbol):
@@ -124,7 +126,7 @@ class CascadePool:
             symbol=symbol,
             accounts=(),
             notional=at_risk,
-            evidence=self._evidence,
+            evidence=watch.evidence,
         )
 
     def _nodes(self, tick: int) -> dict[str, Node]:
@@ -179,7 +181,6 @@ class CascadePool:
             "odds": [odds.state() for odds in self._odds.values()],
             "graph": self._graph.state(),
             "graph_s": self._graph_s,
-            "evidence": self._evidence.state(),
         }
 
     def resume(self, head: State, notes: list[str]) -> None:
@@ -189,10 +190,10 @@ class CascadePool:
             odds.restore(saved)
         self._graph.restore(head["graph"])
         self._graph_s = head["graph_s"]
-        self._evidence.restore(head["evidence"])
 
     def _new_watch(self) -> CascadeWatch:
-        return CascadeWatch(self._settings.cascade, self._settings.memory.half_life_s)
+        evidence_ticks = _EVIDENCE_S * (1_000_000 // self._tick_us)
+        return CascadeWatch(self._settings.cascade, self._settings.memory.half_life_s, evidence_ticks)
 
     def _load(self, symbol: str, state: State, notes: list[str]) -> CascadeWatch:
         return revived(self._new_watch, state, f"{CascadeRisk.name} of {symbol}", notes)

@@ -7,6 +7,7 @@ from detectors.base import Features, State
 from detectors.cascade_gain import CascadeGain, cascade_gain
 from detectors.cascade_risk import CascadeRisk
 from detectors.cascade_settings import Cascade
+from detectors.ledger import EvidenceWindow
 from detectors.liquidation_density import LONG, SHORT, LiquidationDensity
 from detectors.results import BookProfile
 
@@ -24,9 +25,12 @@ class CascadeWatch:
         What a cascade is.
     half_life_s
         Memory of the price's variance in seconds, > 0.
+    evidence_ticks
+        Ticks of which it is remembered where they lie, >= 1.
     """
 
-    def __init__(self, settings: Cascade, half_life_s: float) -> None:
+    def __init__(self, settings: Cascade, half_life_s: float, evidence_ticks: int = 600) -> None:
+        self.evidence = EvidenceWindow(evidence_ticks)
         self.density = LiquidationDensity()
         self.risk = CascadeRisk(half_life_s)
         #: When it was last heard of, as a tick.
@@ -106,6 +110,7 @@ class CascadeWatch:
             "cents": [self.cross_cents, self.all_cents],
             "depth": [*self._usual_depth, self._profile_s, self._met_s],
             "recent": [list(one) for one in self._recent],
+            "evidence": self.evidence.state(),
         }
 
     def restore(self, state: State) -> None:
@@ -117,3 +122,5 @@ class CascadeWatch:
         longs, shorts, self._profile_s, self._met_s = state["depth"]
         self._usual_depth = [longs, shorts]
         self._recent = deque((time_s, mid, long, short) for time_s, mid, long, short in state["recent"])
+        if "evidence" in state:
+            self.evidence.restore(state["evidence"])

@@ -45,7 +45,8 @@ class CorrelationTick:
         self.signals: list[Signal] = []
         self.moves: list[LeverageMove] = []
         self.profiles: list[BookProfile] = []
-        self.evidence: list[Evidence] = []
+        #: By symbol, where its moves and its profile lie.
+        self.evidence: dict[str, list[Evidence]] = {}
 
 
 class CorrelationOutput(msgspec.Struct, frozen=True):
@@ -116,7 +117,8 @@ class CorrelationStage(Stage[CorrelationTick]):
                 state.signals += said.signals
                 state.moves += said.moves
                 state.profiles += said.profiles
-                state.evidence += said.evidence
+                for symbol in (*(move.symbol for move in said.moves), *(one.symbol for one in said.profiles)):
+                    state.evidence.setdefault(symbol, []).extend(said.evidence)
                 self._frames.note(said.tick, offset, offset)
         if frame.ticks:
             self._last_tick[frame.source] = max(last, frame.ticks[-1].tick)
@@ -212,8 +214,9 @@ class CorrelationStage(Stage[CorrelationTick]):
         now_us = (tick + 1) * self.tick_us
         self.guarded("ranker", partial(self._ranker.settle, now_us), None)
         self._leverage.one_in = self.one_in
-        pooled = partial(self._leverage.close_tick, tick, state.moves, merge_evidence(state.evidence))
-        risky = partial(self.cascade.close_tick, tick, state.moves, state.profiles, merge_evidence(state.evidence))
+        shown = {symbol: merge_evidence(parts) for symbol, parts in state.evidence.items()}
+        pooled = partial(self._leverage.close_tick, tick, state.moves, shown)
+        risky = partial(self.cascade.close_tick, tick, state.moves, state.profiles, shown)
         signals = [
             *state.signals,
             *self.guarded("leverage", pooled, list[Signal]()),

@@ -28,6 +28,7 @@ class LatencyWatch(Watch[LatencyShock]):
     """`LatencyShock` on the latencies of a tick."""
 
     name = pattern = "latency_shock"
+    topics = ("latency",)
     scope = "market"
 
     def __init__(self, spot: Spot) -> None:

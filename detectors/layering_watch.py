@@ -33,6 +33,7 @@ class LayeringWatch(SymbolTickWatch[Layering]):
     """
 
     name = pattern = "layering"
+    topics = ("cancels", "trades")
     prior_scale = 0.6
 
     def __init__(self, spot: Spot) -> None:

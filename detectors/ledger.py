@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from detectors.config import Timing
@@ -153,10 +153,10 @@ class EvidenceWindow:
     [('cancels', 5, 10), ('trades', 3, 3)]
     """
 
-    __slots__ = ("_length", "_merged", "_spans", "_tick")
+    __slots__ = ("_merged", "_spans", "_tick", "length")
 
     def __init__(self, length: int) -> None:
-        self._length = length
+        self.length = length
         self._tick = -1
         self._spans: dict[tuple[str, int], deque[tuple[int, int, int]]] = {}
         self._merged: tuple[Evidence, ...] | None = None
@@ -169,7 +169,7 @@ class EvidenceWindow:
             spans = self._spans.get((part.topic, part.partition))
             if spans is None:
                 spans = self._spans[part.topic, part.partition] = deque()
-            while spans and spans[0][0] <= tick - self._length:
+            while spans and spans[0][0] <= tick - self.length:
                 spans.popleft()
             spans.append((tick, part.first_offset, part.last_offset))
 
@@ -186,14 +186,32 @@ class EvidenceWindow:
         }
         self._merged = None
 
+    def of(self, topics: Collection[str], partition: int | None = None) -> tuple[Evidence, ...]:
+        """The stretches of some topics, and of one partition if it is given; of all topics when none is named.
+
+        Examples
+        --------
+        >>> window = EvidenceWindow(length=10)
+        >>> window.add(1, (Evidence("books", 0, 1, 2), Evidence("cancels", 0, 5, 9), Evidence("cancels", 1, 3, 4)))
+        >>> [(e.topic, e.partition) for e in window.of(("cancels",))], len(window.of(("cancels",), 1))
+        ([('cancels', 0), ('cancels', 1)], 1)
+        """
+        return tuple(
+            part
+            for part in self.merged()
+            if (not topics or part.topic in topics) and partition in (None, part.partition)
+        )
+
     def merged(self) -> tuple[Evidence, ...]:
-        """One stretch a topic partition, sorted: from the first record of the oldest tick to the last of the newest."""
+        """One stretch a topic partition, sorted: from the first record of all its ticks to the last."""
         if self._merged is None:
             found = []
             for (topic, partition), spans in sorted(self._spans.items()):
-                while spans and spans[0][0] <= self._tick - self._length:
+                while spans and spans[0][0] <= self._tick - self.length:
                     spans.popleft()
                 if spans:
-                    found.append(Evidence(topic, partition, spans[0][1], max(spans[-1][2], spans[0][2])))
+                    # Records that came out of order lie before those of earlier ticks.
+                    first, last = min(span[1] for span in spans), max(span[2] for span in spans)
+                    found.append(Evidence(topic, partition, first, last))
             self._merged = tuple(found)
         return self._merged

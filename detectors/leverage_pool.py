@@ -1,6 +1,7 @@
 """Leverage moves of all partitions, added up by symbol and judged."""
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from detectors.base import Features, State
@@ -81,14 +82,16 @@ class LeveragePool:
         #: The detectors' trees look at one observation in so many.
         self.one_in = 1
 
-    def close_tick(self, tick: int, moves: list[LeverageMove], evidence: tuple[Evidence, ...]) -> list[Signal]:
-        """Judge the symbols whose accounts changed leverage in a tick."""
+    def close_tick(
+        self, tick: int, moves: list[LeverageMove], evidence: Mapping[str, tuple[Evidence, ...]]
+    ) -> list[Signal]:
+        """Judge the symbols whose accounts changed leverage in a tick; `evidence` is by symbol."""
         by_symbol: dict[str, list[LeverageMove]] = {}
         for move in moves:
             by_symbol.setdefault(move.symbol, []).append(move)
         signals = []
         for symbol in sorted(by_symbol):
-            signal = self._judge(tick, symbol, by_symbol[symbol], evidence)
+            signal = self._judge(tick, symbol, by_symbol[symbol], evidence.get(symbol, ()))
             if signal is not None:
                 signals.append(signal)
         return signals
@@ -123,6 +126,7 @@ class LeveragePool:
             accounts=raisers,
             notional=max(state.near_cents, 0) / 100.0,
             evidence=state.evidence,
+            topics=("leverage",),
         )
 
     def measure(self) -> Measure:

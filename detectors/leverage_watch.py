@@ -205,6 +205,7 @@ class LeverageWatch:
             accounts=(change.account,),
             notional=notional_cents / 100.0,
             evidence=evidence,
+            topics=("leverage",),
         )
 
     def measure(self) -> Measure:

@@ -69,6 +69,10 @@ class LiquidationWatch(SymbolTickWatch[LiquidationWave]):
             x[f"notional_{seconds}s"] = sums[FORCED_CENTS] / 100.0
         return self.judge(tick, x, evidence, self._at_stake)
 
+    def shown_by(self, tick: int, length: int) -> tuple[str, ...]:
+        """The topic that counts."""
+        return ("liquidations",) if self._has_topic else ("trades",)
+
     def _at_stake(self, _: Verdict) -> tuple[tuple[str, ...], float]:
         return (), self._windows[_WINDOWS_S[-1]].get(_ALL)[FORCED_CENTS] / 100.0
 

@@ -13,6 +13,7 @@ class LockstepWatch(SymbolTickWatch[Lockstep]):
 
     name = "lockstep"
     pattern = "cancel_burst"
+    topics = ("cancels",)
     scope = "group"
     prior_scale = 3.0
     warm_up = 60

@@ -10,6 +10,7 @@ from detectors.results import Signal
 from detectors.watch import Spot, SymbolTickWatch
 
 _KINDS = ("mark", "index", "last")
+_TOPICS_OF_KINDS = {"tickers": {"mark", "index"}, "trades": {"last"}}
 #: Trades alone are a reason to look at most so often: they come in hundreds a second.
 _EVERY_US = 1_000_000
 
@@ -63,6 +64,12 @@ class MarkWatch(SymbolTickWatch[MarkDivergence]):
         self._newest[kind] = told
         if before is not None and told[0] > before[0]:
             x[f"{kind}_gap_s"] = (told[0] - before[0]) / 1e6
+
+    def shown_by(self, tick: int, length: int) -> tuple[str, ...]:
+        """Tickers and trades, as far as prices have come by them of late: one that stands still has not."""
+        since_us = (tick - length + 1) * self.tick_us
+        lately = {kind for kind, told in self._newest.items() if told[0] >= since_us}
+        return tuple(topic for topic, kinds in _TOPICS_OF_KINDS.items() if lately & kinds)
 
     def rest(self) -> Any:  # noqa: ANN401 - see Watch
         """The newest prices."""

@@ -142,7 +142,8 @@ class MarketStage(Stage[MarketTick]):
             )
             signals += self.guarded(component, look, list[Signal]())
         if signals or profiles:
-            self._signals.append(SignalTick(tick, tuple(signals), profiles=tuple(profiles)))
+            books = tuple(part for part in evidence if profiles and part.topic == "books")
+            self._signals.append(SignalTick(tick, tuple(signals), evidence=books, profiles=tuple(profiles)))
         self._hand_on(tick, state, evidence)
         self._refer(tick, state)
 

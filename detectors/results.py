@@ -156,7 +156,7 @@ class SignalFrame(msgspec.Struct, frozen=True):
 
 
 class SignalTick(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One closed tick of one source."""
+    """One closed tick of one source; `evidence` is where its moves and profiles lie."""
 
     tick: int
     signals: tuple[Signal, ...] = ()

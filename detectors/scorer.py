@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter, deque
+from collections.abc import Collection
 
 import msgspec
 
@@ -41,8 +42,13 @@ def signal_of(
     accounts: tuple[str, ...],
     notional: float,
     evidence: EvidenceWindow,
+    topics: Collection[str] = (),
+    partition: int | None = None,
 ) -> Signal:
-    """The signal that a verdict on an entity is."""
+    """The signal that a verdict on an entity is.
+
+    Its evidence is what lies in `topics` (none named: in all), and in one partition of them if that is given.
+    """
     return Signal(
         timestamp=timestamp,
         detector=detector,
@@ -56,7 +62,7 @@ def signal_of(
         contributions=verdict.contributions,
         accounts=accounts,
         notional=notional,
-        evidence=evidence.merged(),
+        evidence=evidence.of(topics, partition),
     )
 
 

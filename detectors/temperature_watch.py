@@ -23,6 +23,7 @@ class TemperatureWatch(SymbolTickWatch[LeverageTemperature]):
     """`LeverageTemperature` on what tickers last told of funding, open interest, mark and index."""
 
     name = pattern = "leverage_temperature"
+    topics = ("tickers",)
 
     def __init__(self, spot: Spot) -> None:
         super().__init__(spot)

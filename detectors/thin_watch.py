@@ -14,6 +14,7 @@ class ThinWatch(SymbolTickWatch[ThinBook]):
     """`ThinBook` on the newest snapshot of a tick."""
 
     name = pattern = "thin_book"
+    topics = ("books",)
     prior_scale = 0.5
 
     @classmethod

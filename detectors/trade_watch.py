@@ -17,6 +17,7 @@ class TradeWatch(SymbolTickWatch[TradeBurst]):
     """`TradeBurst` at each tick with trades."""
 
     name = pattern = "trade_burst"
+    topics = ("trades",)
 
     def __init__(self, spot: Spot) -> None:
         super().__init__(spot)

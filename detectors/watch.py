@@ -60,6 +60,8 @@ class Watch(abc.ABC, Generic[D]):
     name: ClassVar[str]
     pattern: ClassVar[Pattern]
     scope: ClassVar[Scope] = "symbol"
+    #: Where the cause of a signal can be read; none named: in all that the stage reads.
+    topics: ClassVar[tuple[str, ...]] = ()
     #: Excess of score that is ordinary before anything is known, > 0.
     prior_scale: ClassVar[float] = 1.0
     #: Scores needed before p-values are believed; None: as in the settings.
@@ -93,8 +95,13 @@ class Watch(abc.ABC, Generic[D]):
                 accounts=accounts[:_MOST_ACCOUNTS],
                 notional=notional,
                 evidence=evidence,
+                topics=self.shown_by(tick, evidence.length),
             )
         ]
+
+    def shown_by(self, tick: int, length: int) -> tuple[str, ...]:
+        """The topics in which the cause of a signal can be read: each came of the entity in the last `length` ticks."""
+        return self.topics
 
     def time_s(self, tick: int) -> float:
         """The end of a tick, in seconds."""

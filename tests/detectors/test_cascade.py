@@ -245,7 +245,7 @@ def walk(pool: CascadePool, seconds: int, seed: int, near_from_s: int | None = N
             moves = [LeverageMove("S", 1, 1, 1, 5_000_000_00, 0, ("a",), (far,))]
         depth = 10_000.0 * chance.uniform(0.8, 1.2)
         profile = BookProfile("S", mid, depth, depth, 50 * depth, 50 * depth)
-        signals += [(second, signal) for signal in pool.close_tick(tick, moves, [profile], ())]
+        signals += [(second, signal) for signal in pool.close_tick(tick, moves, [profile], {})]
     return signals
 
 
@@ -278,12 +278,12 @@ def test_a_cascade_begins_when_enough_is_forced_and_the_price_goes_with_it() -> 
     counters: Counter[str] = Counter()
     pool = CascadePool(CoreSettings(cascade=Cascade(depth_share=0.5, move=0.01)), counters)
     for number in range(200):
-        pool.close_tick(50 * number, [], [BookProfile("S", 100.0, 1e4, 1e4, 5e5, 5e5)], ())
-    pool.close_tick(50 * 200, [], [BookProfile("S", 99.9, 1e4, 1e4, 5e5, 5e5, long_cents=400_000_00)], ())
+        pool.close_tick(50 * number, [], [BookProfile("S", 100.0, 1e4, 1e4, 5e5, 5e5)], {})
+    pool.close_tick(50 * 200, [], [BookProfile("S", 99.9, 1e4, 1e4, 5e5, 5e5, long_cents=400_000_00)], {})
     assert counters["cascades"] == 0
-    pool.close_tick(50 * 201, [], [BookProfile("S", 98.5, 1e4, 1e4, 1e5, 5e5, long_cents=100_000_00)], ())
+    pool.close_tick(50 * 201, [], [BookProfile("S", 98.5, 1e4, 1e4, 1e5, 5e5, long_cents=100_000_00)], {})
     assert counters["cascades"] == 1
-    pool.close_tick(50 * 202, [], [BookProfile("S", 98.0, 1e4, 1e4, 1e5, 5e5, long_cents=100_000_00)], ())
+    pool.close_tick(50 * 202, [], [BookProfile("S", 98.0, 1e4, 1e4, 1e5, 5e5, long_cents=100_000_00)], {})
     assert counters["cascades"] == 1
 
 
