@@ -89,8 +89,8 @@ class AccountStage(Stage[AccountTick]):
         self._trips: list[Trip] = []
         self._stress_frames = InputLedger(STRESS, partition, settings.timing)
         self._stress = Watermark((), settings.timing, (CORRELATION,))
-        #: Operators' orders before this offset of their topic were taken.
-        self.orders_below = 0
+        #: Records of `overrides` before this offset were taken.
+        self.followed_below = 0
 
     def push_frame(self, frame: ActivityFrame, offset: int, now_us: int) -> None:
         """Fold what one market stage handed on.
@@ -187,7 +187,7 @@ class AccountStage(Stage[AccountTick]):
             "leverage": self._leverage.head(),
             "limits": self._limits.head(),
             "guardrails": self._guardrails.head(),
-            "orders_below": self.orders_below,
+            "orders_below": self.followed_below,
         }
 
     def resume(self, head: State, cells: Cells, notes: list[str]) -> None:
@@ -198,7 +198,7 @@ class AccountStage(Stage[AccountTick]):
         self._leverage.resume(head["leverage"], notes)
         self._limits.resume(head["limits"])
         self._guardrails.resume(head["guardrails"], notes)
-        self.orders_below = head["orders_below"]
+        self.followed_below = head["orders_below"]
 
     def new_tick(self) -> AccountTick:
         """An empty tick."""

@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol, cast
 
 from msgspec.structs import replace
 
-from detectors.decisions import Decisions, Override, StressFrame
+from detectors.decisions import Decisions, Feedback, Override, StressFrame
 from detectors.results import ActivityFrame, Alert, SignalFrame
 from detectors.timing import BEGINNING_US
 from streams.codecs import (
@@ -17,11 +17,23 @@ from streams.codecs import (
     encode_decision,
     encode_frame,
 )
+from streams.feedback import decode_feedback
+from streams.followed_intake import FollowedIntake, Since
 from streams.mapping.field_mapping import NO_MAPPING, FieldMapping
 from streams.metrics import Metrics
-from streams.order_intake import OrderIntake, Since
+from streams.orders import decode_order
 from streams.stations import EventIntake, EventStage, FrameIntake, Intake, OutgoingRecord, Stage, Station
-from streams.topics import ACCOUNT_ACTIVITY, ALERTS, AUDIT, GUARDRAILS, RATE_LIMITS, SIGNALS, STRESS
+from streams.topics import (
+    ACCOUNT_ACTIVITY,
+    ALERTS,
+    AUDIT,
+    FEEDBACK,
+    GUARDRAILS,
+    OVERRIDES,
+    RATE_LIMITS,
+    SIGNALS,
+    STRESS,
+)
 
 MARKET_TOPICS = ("trades", "cancels", "books", "tickers", "liquidations", "latency")
 ACCOUNT_EVENT_TOPIC = "leverage"
@@ -42,7 +54,6 @@ class MarketOutput(Protocol):
     def signals(self) -> SignalFrame:
         """Of the same ticks."""
         ...
-
 
     @property
     def decisions(self) -> Decisions:
@@ -81,7 +92,7 @@ class CorrelationOutput(Protocol):
 class AccountStage(EventStage, Protocol):
     """The stage of account partitions."""
 
-    orders_below: int
+    followed_below: int
 
     def push_frame(self, frame: ActivityFrame, offset: int, now_us: int) -> None:
         """Take a frame of a market stage."""
@@ -99,8 +110,14 @@ class AccountStage(EventStage, Protocol):
 class CorrelationStage(Stage, Protocol):
     """The stage that makes alerts."""
 
+    followed_below: int
+
     def push_frame(self, frame: SignalFrame, offset: int, now_us: int) -> None:
         """Take a frame of a market or account stage."""
+        ...
+
+    def hear(self, feedback: Feedback) -> None:
+        """Take what an operator said of an alert."""
         ...
 
 
@@ -157,14 +174,23 @@ def account_station(
         ACCOUNT_ACTIVITY: FrameIntake(decode_activity_frame, stage.push_frame),
         STRESS: FrameIntake(decode_stress_frame, stage.push_stress),
     }
-    orders = None if orders_since is None else OrderIntake(stage, orders_since, tells=partition == 0)
+    orders = None
+    if orders_since is not None:
+        orders = FollowedIntake(
+            OVERRIDES, stage, stage.obey, decode=decode_order, since=orders_since, tells=partition == 0
+        )
     return Station(partition, stage, intakes, to_records, orders, names=mapping.names)
 
 
 def correlation_station(
-    partition: int, stage: CorrelationStage, metrics: Metrics, partitions: int, mapping: FieldMapping = NO_MAPPING
+    partition: int,
+    stage: CorrelationStage,
+    metrics: Metrics,
+    partitions: int,
+    feedback_since: Since | None = None,
+    mapping: FieldMapping = NO_MAPPING,
 ) -> Station:
-    """Signal frames in; alerts out, and stress to each of so many account partitions."""
+    """Signal frames and verdicts in; alerts out, and stress to each of so many account partitions."""
 
     def to_records(output: object) -> Iterable[OutgoingRecord]:
         made = cast("CorrelationOutput", output)
@@ -177,7 +203,10 @@ def correlation_station(
                     yield OutgoingRecord(STRESS, value, made.stress.source.encode(), account_partition)
 
     intakes = {SIGNALS: FrameIntake(decode_signal_frame, stage.push_frame)}
-    return Station(partition, stage, intakes, to_records)
+    said = None
+    if feedback_since is not None:
+        said = FollowedIntake(FEEDBACK, stage, stage.hear, decode=decode_feedback, since=feedback_since, tells=True)
+    return Station(partition, stage, intakes, to_records, said)
 
 
 def frame_values(

@@ -22,19 +22,21 @@ from streams.agents import StageMakers
 from streams.backlog import Backlog
 from streams.desks import Keeping
 from streams.faust_options import faust_options
+from streams.feedback import FeedbackLog
 from streams.fetching import FetchLimits, InputEnd
 from streams.health import HealthServer, liveness_problems
 from streams.ledger import Acknowledgement
 from streams.mapping.mapping_file import read_mapping
 from streams.metrics import Metrics
-from streams.orders import OrderFeed
+from streams.orders import OrderLog
 from streams.pressure import Pressure
 from streams.rooms import Room, agent_of
 from streams.settings import Settings
 from streams.snapshots import read_snapshots
 from streams.stations import OutgoingRecord, Station
 from streams.symbol_labels import SymbolLabels
-from streams.topics import ACCOUNT_ACTIVITY, SIGNALS, STRESS, ensure_topics, partition_of
+from streams.topic_feed import TopicFeed
+from streams.topics import ACCOUNT_ACTIVITY, FEEDBACK, OVERRIDES, SIGNALS, STRESS, ensure_topics, partition_of
 from streams.transport import BatchConsumer, BatchTransport
 
 log = logging.getLogger(__name__)
@@ -43,6 +45,8 @@ _BEAT_INTERVAL_S = 0.25
 _SHOW_INTERVAL_S = 1.0
 #: Looking at every symbol takes a while when there are thousands.
 _MEASURE_INTERVAL_S = 5.0
+#: What operators said before a worker began counts from its first step on, unless the broker takes longer to tell.
+_FOLLOWED_WITHIN_S = 5.0
 #: Only our own workers write them.
 _GAPLESS = frozenset({ACCOUNT_ACTIVITY, SIGNALS, STRESS})
 
@@ -67,7 +71,8 @@ class SquallApp(faust.App):
         self.committer = self
         self.failure: str | None = None
         self.joined = False
-        self.orders = OrderFeed(settings)
+        self.orders = TopicFeed(settings, OVERRIDES, OrderLog())
+        self.feedback = TopicFeed(settings, FEEDBACK, FeedbackLog())
         self.mapping = read_mapping(settings.mapping.file)
         self.rooms = _rooms(self, makers)
         self.pressure = Pressure(self.rooms, worker.degrade_lag_s, self.metrics)
@@ -112,13 +117,13 @@ class SquallApp(faust.App):
             self.settings.security,
             self.mapping.sources,
         )
-        await self.orders.start()
+        await asyncio.gather(self.orders.start(_FOLLOWED_WITHIN_S), self.feedback.start(_FOLLOWED_WITHIN_S))
         await super().on_first_start()
 
     async def on_shutdown(self) -> None:
-        """Take no more orders, and stop answering probes."""
+        """Follow operators no more, and stop answering probes."""
         await super().on_shutdown()
-        await self.orders.stop()
+        await asyncio.gather(self.orders.stop(), self.feedback.stop())
         self.close_health()
 
     def close_health(self) -> None:
@@ -274,9 +279,7 @@ def _stage_makers(settings: Settings) -> StageMakers:
     sources = [f"{stage}/{partition}" for stage in ("market", "account") for partition in range(partitions)]
     return StageMakers(
         market=lambda partition: MarketStage(partition, partitions, core, lambda key: partition_of(key, partitions)),
-        account=lambda partition: AccountStage(
-            partition, partitions, core, lambda key: partition_of(key, partitions)
-        ),
+        account=lambda partition: AccountStage(partition, partitions, core, lambda key: partition_of(key, partitions)),
         correlation=lambda _partition: CorrelationStage(sources, core),
     )
 
@@ -314,8 +317,8 @@ def _rooms(app: SquallApp, makers: StageMakers) -> list[Room]:
         return agents.account_station(partition, stage, metrics, longest, since, mapping)
 
     def correlation(partition: int) -> Station:
-        stage = makers.correlation(partition)
-        return agents.correlation_station(partition, stage, metrics, app.settings.partitions, mapping)
+        stage, since = makers.correlation(partition), app.feedback.since
+        return agents.correlation_station(partition, stage, metrics, app.settings.partitions, since, mapping)
 
     return [
         room("market", market_topics, market),

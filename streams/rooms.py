@@ -25,10 +25,9 @@ from streams.fetching import InputEnd
 from streams.metrics import Metrics
 from streams.stage_metrics import Source
 from streams.stations import OutgoingRecord, Station
-from streams.topics import DEAD_LETTERS, OVERRIDES, SNAPSHOTS
+from streams.topics import DEAD_LETTERS, SNAPSHOTS
 
 log = logging.getLogger(__name__)
-
 
 
 class Room:
@@ -239,8 +238,8 @@ class Room:
         desk.begin()
         ends = {topic: self._input_end(TP(topic, station.partition)) for topic in station.resting_topics()}
         began_s = time.monotonic()
-        if station.orders is not None:
-            outgoing = outgoing + self._letters(OVERRIDES, 0, station.orders.take())
+        if station.followed is not None:
+            outgoing = outgoing + self._letters(station.followed.topic, 0, station.followed.take())
         outgoing = outgoing + station.poll(ends, int(began_s * 1e6))
         self._metrics.step_seconds.labels(self.name).observe(time.monotonic() - began_s)
         await desk.step(outgoing)

@@ -12,7 +12,7 @@ from streams.alignment import Reach
 from streams.batches import RecordBatch
 from streams.checkpoints import Found, decode_state
 from streams.codecs import WHOLE_RECORD, RecordDecoder, RecordReader, RefusedElement, locate_refusals
-from streams.order_intake import OrderIntake
+from streams.followed_intake import FollowedIntake
 
 Frame = TypeVar("Frame")
 #: Topics are called alike everywhere.
@@ -189,8 +189,8 @@ class Station:
         Input topic -> how its records get in.
     to_records
         Turns what `stage.poll` gives into records to send.
-    orders
-        How operators' orders get into the stage; None: it takes none.
+    followed
+        How what operators say gets into the stage; None: it takes nothing of it.
     names
         How the stage calls topics that have another name on the broker.
     """
@@ -201,12 +201,12 @@ class Station:
         stage: Stage,
         intakes: Mapping[str, Intake],
         to_records: Callable[[object], Iterable[OutgoingRecord]],
-        orders: OrderIntake | None = None,
+        followed: FollowedIntake[Any] | None = None,
         names: Mapping[str, str] = NO_NAMES,
     ) -> None:
         self.partition = partition
         self._names = names
-        self.orders = orders
+        self.followed = followed
         self.stage = stage
         self._intakes = dict(intakes)
         self._to_records = to_records

@@ -12,6 +12,7 @@ from streams.topics import (
     ALERTS,
     AUDIT,
     DEAD_LETTERS,
+    FEEDBACK,
     GUARDRAILS,
     OVERRIDES,
     RATE_LIMITS,
@@ -26,7 +27,7 @@ _BOTH = ("read", "write", "describe")
 #: What a worker does to each topic.
 NEEDED: dict[str, tuple[str, ...]] = {
     **dict.fromkeys((*MARKET_TOPICS, ACCOUNT_EVENT_TOPIC), _READ),
-    **dict.fromkeys((OVERRIDES,), _READ),
+    **dict.fromkeys((OVERRIDES, FEEDBACK), _READ),
     **dict.fromkeys((ACCOUNT_ACTIVITY, SIGNALS, STRESS, SNAPSHOTS), _BOTH),
     **dict.fromkeys((ALERTS, RATE_LIMITS, GUARDRAILS, AUDIT, DEAD_LETTERS), _WRITE),
 }

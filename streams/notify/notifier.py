@@ -23,8 +23,10 @@ from streams.notify.outbox import Outbox
 from streams.notify.posting import tls_context
 from streams.notify.silences import Silences
 from streams.notify.sink_task import SinkTask, now_us
-from streams.orders import OrderFeed
+from streams.orders import OrderLog
 from streams.settings import Settings
+from streams.topic_feed import TopicFeed
+from streams.topics import OVERRIDES
 
 _log = logging.getLogger(__name__)
 
@@ -70,7 +72,7 @@ async def _serve(settings: Settings, endpoints: Mapping[str, Endpoint], db: sqli
     asked = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, asked.set)
-    feed = OrderFeed(settings)
+    feed = TopicFeed(settings, OVERRIDES, OrderLog())
     silences = Silences(feed.since, now_us)
     intake = Intake(db, settings.notify.sinks)
     intake.begin(now_us())
@@ -103,7 +105,7 @@ async def _serve(settings: Settings, endpoints: Mapping[str, Endpoint], db: sqli
 async def _work(
     settings: Settings,
     reader: AlertReader,
-    feed: OrderFeed,
+    feed: TopicFeed,
     sinks: Sequence[SinkTask],
     asked: asyncio.Event,
     registry: CollectorRegistry,
@@ -151,7 +153,7 @@ async def _until_over(
             return None
 
 
-async def _orders_known(feed: OrderFeed, asked: asyncio.Event) -> None:
+async def _orders_known(feed: TopicFeed, asked: asyncio.Event) -> None:
     deadline_s = time.monotonic() + _ORDERS_DEADLINE_S
     while not feed.caught_up and not asked.is_set():
         if time.monotonic() > deadline_s:

@@ -16,7 +16,7 @@ class Silences:
     Parameters
     ----------
     since
-        Offset and value of the orders from an offset on, as `OrderFeed.since` gives them.
+        Offset and value of the orders from an offset on, as `TopicFeed.since` gives them.
     clock_us
         The time, in microseconds.
 

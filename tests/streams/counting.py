@@ -12,7 +12,7 @@ from typing import Any
 from detectors.account_stage import AccountOutput
 from detectors.config import Timing
 from detectors.correlation_stage import CorrelationOutput
-from detectors.decisions import Decisions, Override, StressFrame
+from detectors.decisions import Decisions, Feedback, Override, StressFrame
 from detectors.entities import Entities
 from detectors.events import Event, Trade
 from detectors.market_stage import MarketOutput
@@ -141,7 +141,7 @@ class CountingAccount(CountingEvents):
 
     def __init__(self, partition: int) -> None:
         super().__init__(f"account/{partition}", partition)
-        self.orders_below = 0
+        self.followed_below = 0
 
     def push_frame(self, frame: ActivityFrame, offset: int, now_us: int) -> None:
         """Nothing of it stays open."""
@@ -169,6 +169,7 @@ class CountingCorrelation(Untimed):
         super().__init__()
         self.counters: Counter[str] = Counter()
         self.open_ticks = 0
+        self.followed_below = 0
         self._alerts: list[Alert] = []
         self._closed: int | None = None
 
@@ -178,6 +179,10 @@ class CountingCorrelation(Untimed):
         for tick in frame.ticks:
             self._alerts.extend(_alert(signal) for signal in tick.signals)
         self._closed = offset + 1
+
+    def hear(self, feedback: Feedback) -> None:
+        """Count it."""
+        self.counters["feedback"] += 1
 
     def poll(self, now_us: int) -> CorrelationOutput:
         """Give the alerts made since."""

@@ -14,8 +14,9 @@ from detectors.decisions import LimitAction, OrderAction, Override
 from detectors.errors import DecodeError
 from detectors.orders import LONGEST_LIFE_US, PATTERNS, order_fault
 from streams.broker import Broker, EmbeddedBroker
-from streams.orders import LONGEST_ORDER_BYTES, MOST_MALFORMED, OrderFeed, OrderLog, decode_order, encode_order
+from streams.orders import LONGEST_ORDER_BYTES, MOST_MALFORMED, OrderLog, decode_order, encode_order
 from streams.settings import Settings
+from streams.topic_feed import TopicFeed
 from streams.topics import OVERRIDES, bootstrap_servers, ensure_topics
 from tests.streams.worker_bench import free_port
 
@@ -213,7 +214,7 @@ async def send(url: str, *orders: Override) -> None:
             await producer.send_and_wait(OVERRIDES, value, key, 0)
 
 
-def ids(feed: OrderFeed, offset: int = 0) -> list[str]:
+def ids(feed: TopicFeed, offset: int = 0) -> list[str]:
     return [decode_order(value).override_id for _, value in feed.since(offset)]
 
 
@@ -221,7 +222,7 @@ def test_a_feed_has_old_orders_when_it_is_caught_up_and_new_ones_within_two_seco
     async def scenario(url: str) -> None:
         await ensure_topics(url, 1)
         await send(url, order(override_id="old"), order("controller", "freeze", override_id="older"))
-        feeds = [OrderFeed(Settings(broker=url)) for _ in range(2)]
+        feeds = [TopicFeed(Settings(broker=url), OVERRIDES, OrderLog()) for _ in range(2)]
         for feed in feeds:
             await feed.start()
         await until(lambda: all(feed.caught_up for feed in feeds))
@@ -242,7 +243,7 @@ def test_a_feed_waits_for_a_broker_that_is_away_and_for_the_topic(caplog: pytest
     port = free_port()
 
     async def scenario() -> None:
-        feed = OrderFeed(Settings(broker=f"127.0.0.1:{port}"))
+        feed = TopicFeed(Settings(broker=f"127.0.0.1:{port}"), OVERRIDES, OrderLog())
         await feed.start()
         await until(lambda: "expected to follow overrides" in caplog.text)
         assert not feed.caught_up
@@ -262,7 +263,7 @@ def test_what_ends_a_feed_is_told_to_whoever_asks_it(tmp_path: object) -> None:
             broker="127.0.0.1:1",
             security={"protocol": "SASL_SSL", "username": "ann", "password_file": f"{tmp_path}/absent"},
         )
-        feed = OrderFeed(settings)
+        feed = TopicFeed(settings, OVERRIDES, OrderLog())
         await feed.start()
         with pytest.raises(ValueError, match="absent"):
             await until(lambda: feed.since(0))
