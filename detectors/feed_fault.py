@@ -1,4 +1,4 @@
-"""Feed fault: an input that stalls, repeats itself, comes out of order, or stands still while it seems to go on."""
+"""Feed fault: an input that stalls, repeats itself, lacks events, is refused, comes out of order, or stands still."""
 
 import math
 
@@ -9,8 +9,15 @@ from detectors.reasons import Part, contributions
 from detectors.results import Contribution
 
 _WINDOW_S = 10.0
-#: Fewer repeated or belated events than this in ten seconds are nothing.
+#: Fewer events of a kind of fault than this in ten seconds are nothing.
 _LEAST_FAULTS = 3.0
+#: What is counted, by the beginning of its features' names, and how a person reads it.
+_COUNTED = (
+    ("repeats", "repeated events in 10 s"),
+    ("behind", "events out of order in 10 s"),
+    ("refused", "refused records in 10 s"),
+    ("missing", "missing events in 10 s"),
+)
 #: Prior on the share of unchanged snapshots: half of two.
 _PRIOR_UNCHANGED, _PRIOR_SEEN = 1.0, 2.0
 _LONGEST_RUN = 1e6
@@ -20,16 +27,16 @@ _LONGEST_S = 1e7
 class FeedFault(Detector):
     """One input of one symbol against its own habits.
 
-    Four things are looked at, each as a surprise in decades; the largest is the score:
+    Six things are looked at, each as a surprise in decades; the largest is the score:
 
     - silence: `P(gap >= g) = (E / (E + g))^k`, with k ticks with events in E seconds of (forgetting) history: that of a
       Poisson process, so that a feed that comes by the clock is judged mildly;
-    - repeated events, and events behind the newest by more than the allowed lateness, in ten seconds, as negative
-      binomials against their own forgetting rates;
+    - repeated events, events behind the newest by more than the allowed lateness, refused records, and events that
+      lack (see `IdGaps`), in ten seconds, as negative binomials against their own forgetting rates;
     - a run of r snapshots without any change: `q^r`, with q the usual share of unchanged ones.
 
     Who asks for silence must know that other inputs of the symbol go on: silence of everything is a quiet symbol. It
-    cannot see what lacks without a gap in time (events have no sequence numbers), nor a wrong price that looks right.
+    cannot see what lacks without a gap in time or in ids, nor a wrong price that looks right.
 
     Parameters
     ----------
@@ -41,8 +48,8 @@ class FeedFault(Detector):
     Notes
     -----
     Features: `time_s`; `came` 1 when something came; `gap_s` the silence that has ended or lasts still;
-    `repeats_tick`, `repeats_10s`, `behind_tick`, `behind_10s` counts of events; `unchanged` snapshots in a row that are
-    like the one before, missing where there was no snapshot.
+    `{repeats,behind,refused,missing}_{tick,10s}` counts of events; `unchanged` snapshots in a row that are like the one
+    before, missing where there was no snapshot.
 
     Examples
     --------
@@ -61,8 +68,7 @@ class FeedFault(Detector):
         self.half_life_s = half_life_s
         self.grace_s = grace_s
         self._came = DecayedRate(half_life_s)
-        self._repeats = DecayedRate(half_life_s)
-        self._behind = DecayedRate(half_life_s)
+        self._rates = {kind: DecayedRate(half_life_s) for kind, _ in _COUNTED}
         self._unchanged = 0.0
         self._snapshots = 0.0
         self._born_s = -1.0
@@ -74,7 +80,7 @@ class FeedFault(Detector):
         return self._born_s >= 0.0 and self._time_s - self._born_s >= self.grace_s
 
     def score_one(self, x: Features) -> float:
-        """Decades of the most surprising of the four."""
+        """Decades of the most surprising of the six."""
         return max((part.weight for part in self._parts(x)), default=0.0)
 
     def learn_one(self, x: Features) -> None:
@@ -84,8 +90,8 @@ class FeedFault(Detector):
             time_s = max(self._time_s, 0.0)
         if x.get("came", 0.0) > 0.0:
             self._came.learn(1.0, time_s)
-        self._repeats.learn(count_of(x, "repeats_tick"), time_s)
-        self._behind.learn(count_of(x, "behind_tick"), time_s)
+        for kind, rate in self._rates.items():
+            rate.learn(count_of(x, f"{kind}_tick"), time_s)
         if "unchanged" in x:
             gap_s = max(time_s - self._time_s, 0.0) if self._time_s >= 0.0 else 0.0
             fade = 0.5 ** (gap_s / self.half_life_s)
@@ -96,7 +102,7 @@ class FeedFault(Detector):
         self._time_s = max(self._time_s, time_s)
 
     def explain_one(self, x: Features) -> tuple[Contribution, ...]:
-        """Silence, repeats, disorder and standstill, with what is usual."""
+        """Silence, what was counted, and standstill, with what is usual."""
         return contributions(self._parts(x))
 
     def due_s(self, decades: float) -> float:
@@ -110,11 +116,8 @@ class FeedFault(Detector):
         gap_s = min(count_of(x, "gap_s"), _LONGEST_S)
         decades = min(shape * math.log10(1.0 + gap_s / exposure_s), MAX_SURPRISE)
         parts = [Part(decades, "seconds of silence", gap_s, exposure_s / shape, "s", 10.0**-decades)]
-        for label, rate, name in (
-            ("repeated events in 10 s", self._repeats, "repeats_10s"),
-            ("events out of order in 10 s", self._behind, "behind_10s"),
-        ):
-            count = count_of(x, name)
+        for kind, label in _COUNTED:
+            count, rate = count_of(x, f"{kind}_10s"), self._rates[kind]
             if count >= _LEAST_FAULTS:
                 decades = surprise(count, *rate.gamma(time_s), _WINDOW_S)
                 usual = rate.per_second(time_s) * _WINDOW_S
@@ -131,7 +134,7 @@ class FeedFault(Detector):
         """Rates, shares, and when it began."""
         return {
             "half_life_s": self.half_life_s,
-            "rates": [rate.state() for rate in (self._came, self._repeats, self._behind)],
+            "rates": [rate.state() for rate in (self._came, *self._rates.values())],
             "now": [self._unchanged, self._snapshots, self._born_s, self._time_s],
         }
 
@@ -140,6 +143,7 @@ class FeedFault(Detector):
         if state.get("half_life_s") != self.half_life_s:
             msg = f"feed_fault state: expected half_life_s {self.half_life_s}, found {state.get('half_life_s')!r}"
             raise StateError(msg)
-        for rate, saved in zip((self._came, self._repeats, self._behind), state["rates"], strict=True):
+        # State of before all kinds were counted has fewer rates.
+        for rate, saved in zip((self._came, *self._rates.values()), state["rates"], strict=False):
             rate.restore(saved)
         self._unchanged, self._snapshots, self._born_s, self._time_s = state["now"]

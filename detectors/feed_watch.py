@@ -1,5 +1,6 @@
 """One input of one symbol, watched for faults."""
 
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -15,6 +16,8 @@ from detectors.watch import Spot, Watch
 from detectors.windows import SlidingCounts
 
 _ALL = ""
+#: What a detector calls refused records; people are told the most usual reason instead.
+_REFUSED = "refused records in 10 s"
 #: Silence is looked at when it has become so surprising, then each time it has doubled, not sooner than in a second.
 _SILENCE_DECADES = 4.0
 _SOONEST_US = 1_000_000
@@ -22,6 +25,23 @@ _SOONEST_US = 1_000_000
 _HOLD_US = 10_000_000
 _MOST_SILENT_S = 3_600
 NEVER_US = 2**62
+
+
+@dataclass(slots=True)
+class Faults:
+    """What was wrong with what came of an input in a tick: numbers of events, and of refused records by reason."""
+
+    repeated: int = 0
+    behind: int = 0
+    missing: int = 0
+    refused: dict[str, int] = field(default_factory=dict)
+
+    def counts(self) -> list[int]:
+        """All four, in the order of `_KINDS`."""
+        return [self.repeated, self.behind, sum(self.refused.values()), self.missing]
+
+
+_KINDS = ("repeats", "behind", "refused", "missing")
 
 
 class FeedWatch(Watch[FeedFault]):
@@ -42,7 +62,9 @@ class FeedWatch(Watch[FeedFault]):
         self.due_us = NEVER_US
         self.faulty_until_us = 0
         self._scored_s = -1.0
-        self._ten = SlidingCounts(10_000_000 // self.tick_us, 2)
+        ten_s = 10_000_000 // self.tick_us
+        self._ten = SlidingCounts(ten_s, len(_KINDS))
+        self._reasons = SlidingCounts(ten_s, 1)
         self._seen: list[float] = []
         self._run = 0
 
@@ -57,21 +79,24 @@ class FeedWatch(Watch[FeedFault]):
         self.detector.learn_one({"time_s": since_s})
 
     def come(
-        self, tick: int, faults: list[int], others_us: int | None, book: BookSnapshot | None, evidence: EvidenceWindow
+        self, tick: int, faults: Faults, others_us: int | None, book: BookSnapshot | None, evidence: EvidenceWindow
     ) -> list[Signal]:
         """Score a tick in which the input came.
 
-        `faults` are the events repeated, and those out of order; `others_us` is when other inputs were heard before,
-        None when nothing came but what was out of order.
+        `others_us` is when other inputs were heard before, None when nothing came but what was out of order.
         """
         end_us, time_s = (tick + 1) * self.tick_us, self.time_s(tick)
         if not self.clocked:
             self.scorer.pot.learn_silence(min(int(time_s - self._scored_s), _MOST_SILENT_S))
+            # Nothing was wrong until now: the first fault is to be believed.
+            self.detector.learn_one({"time_s": time_s})
         self._scored_s = time_s
-        self._ten.add(tick, {_ALL: faults})
-        ten = self._ten.get(_ALL)
-        x: Features = {"time_s": time_s, "repeats_tick": faults[0], "behind_tick": faults[1]}
-        x["repeats_10s"], x["behind_10s"] = ten
+        counts = faults.counts()
+        self._ten.add(tick, {_ALL: counts} if any(counts) else {})
+        self._reasons.add(tick, {reason: [many] for reason, many in faults.refused.items()})
+        x: Features = {"time_s": time_s}
+        for kind, now, ten in zip(_KINDS, counts, self._ten.get(_ALL), strict=True):
+            x[f"{kind}_tick"], x[f"{kind}_10s"] = now, ten
         if self.clocked and others_us is not None:
             x["came"] = 1.0
             if self.last_us and not self._all_silent(end_us, others_us):
@@ -121,13 +146,19 @@ class FeedWatch(Watch[FeedFault]):
         )
 
     def _told(self, signal: Signal, end_us: int) -> Signal:
-        """Name the topic, and hold back what rests on it if this is worth an alert."""
+        """Name the topic and why records were refused, and hold back what rests on it if this is worth an alert."""
         if severity_of(self.pattern, signal.per_day, self.spot.settings.alerts) is not None:
             self.faulty_until_us = end_us + _HOLD_US
         parts = tuple(
-            msgspec.structs.replace(part, signal=f"{self.topic}, {part.signal}") for part in signal.contributions
+            msgspec.structs.replace(part, signal=f"{self.topic}, {self._named(part.signal)}")
+            for part in signal.contributions
         )
         return msgspec.structs.replace(signal, contributions=parts)
+
+    def _named(self, label: str) -> str:
+        if label != _REFUSED:
+            return label
+        return f"refused: {', '.join(reason.replace('_', ' ') for reason in self._reasons.most(1))}"
 
     def _count_unchanged(self, book: BookSnapshot) -> int:
         """Snapshots in a row whose outermost levels are those of the one before."""
@@ -140,11 +171,21 @@ class FeedWatch(Watch[FeedFault]):
     def rest(self) -> Any:  # noqa: ANN401 - see Watch
         """Times, the last snapshot's ends, and the faults of ten seconds."""
         times = [self.last_us, self.due_us, self.faulty_until_us, self._scored_s]
-        return [times, self._seen, self._run, [[tick, counts[_ALL]] for tick, counts in self._ten.state()]]
+        faults = [[tick, counts[_ALL]] for tick, counts in self._ten.state()]
+        return [times, self._seen, self._run, faults, self._reasons.state()]
 
     def take_rest(self, rest: Any) -> None:  # noqa: ANN401 - see Watch
         """Take up what `rest()` gave."""
-        times, self._seen, self._run, faults = rest
+        times, self._seen, self._run, faults, *reasons = rest
         self.last_us, self.due_us, self.faulty_until_us, self._scored_s = times
         for tick, counts in faults:
-            self._ten.add(tick, {_ALL: counts})
+            # State of before all kinds were counted has fewer.
+            self._ten.add(tick, {_ALL: [*counts, *([0] * (len(_KINDS) - len(counts)))]})
+        for saved in reasons:
+            self._reasons.restore(saved)
+
+
+class TopicWatch(FeedWatch):
+    """`FeedFault` on a topic of the whole partition, for what was refused and does not say whose it is."""
+
+    scope = "market"

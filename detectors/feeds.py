@@ -1,7 +1,7 @@
 """The inputs of a partition's symbols: which are faulty, and what must not rest on them meanwhile."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from detectors.base import State
@@ -10,9 +10,11 @@ from detectors.due_times import DueTimes
 from detectors.entities import Entities
 from detectors.events import Event
 from detectors.features.market import MarketTick, SymbolTick
-from detectors.feed_watch import NEVER_US, FeedWatch
-from detectors.ledger import EvidenceWindow
-from detectors.results import Pattern, Signal
+from detectors.feed_order import ReadingOrder, Refusals
+from detectors.feed_watch import NEVER_US, Faults, FeedWatch, TopicWatch
+from detectors.id_gaps import IdGaps, number_of
+from detectors.ledger import EvidenceWindow, merge_evidence
+from detectors.results import Evidence, Pattern, RefusedRecord, Signal
 from detectors.watch import Spot
 
 #: Topics that come by the clock, whatever the market does: only these can stall.
@@ -26,42 +28,52 @@ RESTS_ON: dict[Pattern, str] = {
     "mark_divergence": "tickers",
     "leverage_temperature": "tickers",
 }
-#: Topics of a symbol's events, other than the account's.
+#: Topics of a symbol's events, other than the account's, that are expected in order.
 _TOPICS = ("trades", "cancels", "books", "tickers")
+#: In the place of a symbol: a topic of the partition as a whole.
+_WHOLE = ""
+_NO_FAULTS = Faults()
 
 
 class _SymbolFeeds:
-    """When each topic of a symbol was last heard, and the watches of those that need one."""
+    """When each topic of a symbol was last heard, its trades' ids, and the watches of topics that need one."""
 
-    __slots__ = ("heard", "since_s", "turn", "watches")
+    __slots__ = ("heard", "ids", "since_s", "turn", "watches")
 
-    def __init__(self, since_s: float) -> None:
+    def __init__(self, since_s: float, half_life_s: float) -> None:
         self.since_s = since_s
         self.heard: dict[str, int] = {}
         self.watches: dict[str, FeedWatch] = {}
+        self.ids = IdGaps(half_life_s)
         self.turn = -1
 
     def state(self) -> State:
         watches = {topic: watch.state() for topic, watch in sorted(self.watches.items())}
-        return {"now": [self.since_s, self.turn], "heard": dict(sorted(self.heard.items())), "watches": watches}
+        now, heard = [self.since_s, self.turn], dict(sorted(self.heard.items()))
+        return {"now": now, "heard": heard, "watches": watches, "ids": self.ids.state()}
 
 
 class Feeds:
     """Faults of the inputs of each symbol.
 
+    What was refused of a symbol that is not known is a fault of its topic in the whole partition.
+
     Parameters
     ----------
     settings
         The settings of the core.
+    partition
+        The partition of all topics.
     counters
         The stage's counters.
     """
 
-    def __init__(self, settings: CoreSettings, counters: Counter[str]) -> None:
+    def __init__(self, settings: CoreSettings, partition: int, counters: Counter[str]) -> None:
         self._settings = settings
+        self._partition = partition
         self._counters = counters
         self._tick_us = settings.timing.tick_us
-        self._lateness_us = settings.timing.lateness_us
+        self._half_life_s = settings.memory.half_life_s
         self._symbols: Entities[_SymbolFeeds] = Entities(
             settings.memory.max_symbols,
             save=_SymbolFeeds.state,
@@ -69,31 +81,22 @@ class Feeds:
             turn=lambda feeds: feeds.turn,
         )
         self._due: DueTimes[tuple[str, ...]] = DueTimes()
-        #: By topic, the newest time that was read; by tick, symbol and topic, events that were behind it.
-        self._newest_us: dict[str, int] = {}
-        self._behind: dict[int, dict[tuple[str, str], int]] = {}
+        self._order = ReadingOrder(settings.timing, _TOPICS)
+        #: Since when anything is listened to.
+        self._since_s = -1.0
 
-    def read(self, topic: str, events: Sequence[Event]) -> None:
-        """Look at the order of events, each handed in once, in the order of their offsets."""
-        if topic not in _TOPICS:
-            return
-        newest_us = self._newest_us.get(topic, 0)
-        for event in events:
-            timestamp = event.timestamp
-            if timestamp >= newest_us:
-                newest_us = timestamp
-            elif timestamp < newest_us - self._lateness_us:
-                of_tick = self._behind.setdefault(newest_us // self._tick_us, {})
-                place = str(getattr(event, "symbol", "")), topic
-                of_tick[place] = of_tick.get(place, 0) + 1
-        self._newest_us[topic] = newest_us
+    def read(self, topic: str, events: Sequence[Event], refused: Sequence[tuple[int, RefusedRecord]] = ()) -> None:
+        """Look at the order of events, and at what was refused between them; as `ReadingOrder.read`."""
+        self._order.read(topic, events, refused)
 
     def close_tick(self, tick: int, state: MarketTick, evidence: EvidenceWindow) -> list[Signal]:
         """Judge what came in a tick, and what failed to."""
-        behind = self._behind_until(tick)
+        if self._since_s < 0.0:
+            self._since_s = (tick + 1) * self._tick_us / 1e6
+        faults = self._faults(tick, state, evidence)
         signals: list[Signal] = []
-        for symbol in sorted({*state.symbols, *(symbol for symbol, _ in behind)}):
-            signals += self._look(tick, symbol, state.symbols.get(symbol), behind, evidence)
+        for symbol in sorted({*state.symbols, *faults}):
+            signals += self._look(tick, symbol, state.symbols.get(symbol), faults.get(symbol, {}), evidence)
         for symbol, topic in self._due.take((tick + 1) * self._tick_us):
             if symbol in self._symbols:
                 feeds = self._symbols.change(symbol)
@@ -104,56 +107,86 @@ class Feeds:
                 self._due.set((symbol, topic), watch.due_us)
         return signals
 
+    def _faults(self, tick: int, state: MarketTick, evidence: EvidenceWindow) -> dict[str, dict[str, Faults]]:
+        """What was read out of order, and refused, by symbol and topic; where the latter lies becomes evidence."""
+        faults: dict[str, dict[str, Faults]] = {}
+        for (symbol, topic), count in self._order.behind_until(tick).items():
+            faults.setdefault(symbol, {}).setdefault(topic, Faults()).behind += count
+        refused = self._order.refused_until(tick)
+        for (symbol, topic), one in refused.items():
+            known = symbol in self._symbols or symbol in state.symbols
+            found = faults.setdefault(symbol if known else _WHOLE, {}).setdefault(topic, Faults())
+            for reason, many in one.reasons.items():
+                found.refused[reason] = found.refused.get(reason, 0) + many
+        if refused:
+            evidence.add(tick, merge_evidence(self._evidence_of(topic, one) for (_, topic), one in refused.items()))
+        return faults
+
+    def _evidence_of(self, topic: str, refused: Refusals) -> Evidence:
+        return Evidence(topic, self._partition, refused.first_offset, refused.last_offset)
+
     def hold_back(self, symbol: str, tick: int, signals: list[Signal]) -> list[Signal]:
         """Leave out signals that rest on a faulty input of the symbol; they are counted."""
         feeds = self._symbols.get(symbol)
         if feeds is None or not signals:
             return signals
         end_us = (tick + 1) * self._tick_us
-        faulty = {topic for topic, watch in feeds.watches.items() if watch.faulty_until_us >= end_us}
+        whole = self._symbols.get(_WHOLE)
+        watches = [*feeds.watches.values(), *(whole.watches.values() if whole is not None else ())]
+        faulty = {watch.topic for watch in watches if watch.faulty_until_us >= end_us}
         kept = [signal for signal in signals if RESTS_ON.get(signal.pattern) not in faulty]
         self._counters["held_back"] += len(signals) - len(kept)
         return kept
 
     def _look(
-        self,
-        tick: int,
-        symbol: str,
-        state: SymbolTick | None,
-        behind: dict[tuple[str, str], int],
-        evidence: EvidenceWindow,
+        self, tick: int, symbol: str, state: SymbolTick | None, faults: dict[str, Faults], evidence: EvidenceWindow
     ) -> list[Signal]:
         feeds = self._symbols.touch(symbol)
         end_us = (tick + 1) * self._tick_us
         if feeds is None:
-            feeds = self._symbols.add(symbol, _SymbolFeeds(end_us / 1e6))
+            since_s = end_us / 1e6 if symbol != _WHOLE else self._since_s
+            feeds = self._symbols.add(symbol, _SymbolFeeds(since_s, self._half_life_s))
         feeds.turn = tick
+        self._add_faults(tick, feeds, state, faults)
         came, heard_before = _came(state), dict(feeds.heard)
         signals: list[Signal] = []
-        for topic in (*came, *(topic for name, topic in sorted(behind) if name == symbol and topic not in came)):
-            faults = [came.get(topic, 0), behind.get((symbol, topic), 0)]
-            if topic in came:
+        for topic in (*came, *sorted(topic for topic in faults if topic not in came)):
+            found = faults.get(topic, _NO_FAULTS)
+            # What was refused came too: it is no silence.
+            is_heard = topic in came or bool(found.refused)
+            if is_heard:
                 feeds.heard[topic] = end_us
+            is_faulty = any(found.counts())
             watch = feeds.watches.get(topic)
-            if watch is None and (topic in CLOCKED or any(faults)):
+            if watch is None and (topic in CLOCKED or is_faulty):
                 watch = feeds.watches[topic] = self._new(symbol, topic)
                 watch.begin(feeds.since_s)
-            if watch is not None and (watch.clocked or any(faults)):
+            if watch is not None and (watch.clocked or is_faulty):
                 book = state.book if state is not None and topic == "books" else None
-                others_us = _others_us(heard_before, topic)
-                signals += watch.come(tick, faults, others_us if topic in came else None, book, evidence)
+                others_us = _others_us(heard_before, topic) if is_heard else None
+                signals += watch.come(tick, found, others_us, book, evidence)
                 if watch.due_us != NEVER_US:
                     self._due.set((symbol, topic), watch.due_us)
         return signals
 
-    def _behind_until(self, tick: int) -> dict[tuple[str, str], int]:
-        found: dict[tuple[str, str], int] = {}
-        for due in sorted(number for number in self._behind if number <= tick):
-            for place, count in self._behind.pop(due).items():
-                found[place] = found.get(place, 0) + count
-        return found
+    def _add_faults(
+        self, tick: int, feeds: _SymbolFeeds, state: SymbolTick | None, faults: dict[str, Faults]
+    ) -> None:
+        """Add what can be seen of the events of the tick: those that are there twice, and those that lack."""
+        if state is None:
+            return
+        for topic, repeated in state.repeated.items():
+            faults.setdefault(topic, Faults()).repeated = repeated
+        if state.traded:
+            ids = {number for trade in state.traded if (number := number_of(trade.trade_id)) is not None}
+            missing = feeds.ids.take(tick * self._tick_us, ids) if ids else 0
+            if missing:
+                faults.setdefault("trades", Faults()).missing = missing
 
     def _new(self, symbol: str, topic: str) -> FeedWatch:
+        if symbol == _WHOLE:
+            entity = f"{topic}[{self._partition}]"
+            return TopicWatch(Spot.of_market(entity, self._settings, self._counters), topic, clocked=False)
         spot = Spot.of_symbol(symbol, self._settings, self._counters)
         return FeedWatch(spot, topic, topic in CLOCKED)
 
@@ -162,16 +195,13 @@ class Feeds:
         return {"feed": self._symbols}
 
     def head(self) -> State:
-        """How far each topic was read, and what was behind it."""
-        behind = [[tick, symbol, topic, n] for tick, of in self._behind.items() for (symbol, topic), n in of.items()]
-        return {"newest_us": dict(sorted(self._newest_us.items())), "behind": sorted(behind)}
+        """How far each topic was read, what was behind it or refused, and since when."""
+        return {**self._order.state(), "since_s": self._since_s}
 
     def resume(self, head: State) -> None:
         """Take up how far each topic was read, and when silences are due, after the symbols themselves."""
-        self._newest_us = dict(head["newest_us"])
-        self._behind = {}
-        for tick, symbol, topic, count in head["behind"]:
-            self._behind.setdefault(tick, {})[symbol, topic] = count
+        self._order.restore(head)
+        self._since_s = head.get("since_s", -1.0)
         self._due = DueTimes()
         for symbol, feeds in self._symbols.items():
             for topic, watch in feeds.watches.items():
@@ -179,9 +209,11 @@ class Feeds:
                     self._due.set((symbol, topic), watch.due_us)
 
     def _load(self, symbol: str, state: State, notes: list[str]) -> _SymbolFeeds:
-        feeds = _SymbolFeeds(0.0)
+        feeds = _SymbolFeeds(0.0, self._half_life_s)
         feeds.since_s, feeds.turn = state["now"]
         feeds.heard = dict(state["heard"])
+        if "ids" in state:
+            feeds.ids.restore(state["ids"])
         for topic, saved in state["watches"].items():
             feeds.watches[topic] = self._new(symbol, topic)
             feeds.watches[topic].restore(saved, notes)
@@ -193,23 +225,14 @@ def _others_us(heard: dict[str, int], topic: str) -> int:
     return max((us for other, us in heard.items() if other != topic), default=0)
 
 
-def _came(state: SymbolTick | None) -> dict[str, int]:
-    """The topics that came in a tick, and how many of their events are there twice."""
-    found: dict[str, int] = {}
+def _came(state: SymbolTick | None) -> list[str]:
+    """The topics that came in a tick."""
     if state is None:
-        return found
-    if state.trades:
-        found["trades"] = _repeated(trade.trade_id for trade in state.traded)
-    if state.cancelled:
-        found["cancels"] = _repeated(cancel.order_id for cancel in state.cancelled)
-    if state.books:
-        found["books"] = state.books - len(state.book_times)
-    if state.references is not None:
-        found["tickers"] = 0
-    return found
-
-
-def _repeated(names: Iterable[str | int]) -> int:
-    """How many names were there before; those that are empty do not count."""
-    named = [name for name in names if name != ""]
-    return len(named) - len(set(named))
+        return []
+    came = {
+        "trades": state.trades,
+        "cancels": state.cancelled,
+        "books": state.books,
+        "tickers": state.references is not None,
+    }
+    return [topic for topic, some in came.items() if some]

@@ -48,7 +48,12 @@ class InputLedger:
     def state(self) -> list[Any]:
         """What the guard knows, the offset below which it has seen everything, and what it has refused."""
         self._forget_refused()
-        return [self.guard.state(), max(self.known_below, self._next_offset or 0), self._refused]
+        return [self.guard.state(), self.read_below, self._refused]
+
+    @property
+    def read_below(self) -> int:
+        """Records below this offset were read, by this stage or by whom it took over from."""
+        return max(self.known_below, self._next_offset or 0)
 
     def resume(self, state: list[Any]) -> None:
         """Take up where `state()` was made; reading begins at the safe offset, so that open ticks are folded again."""

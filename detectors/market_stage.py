@@ -20,7 +20,16 @@ from detectors.limit_records import audit_of_trip
 from detectors.market_guardrails import MarketGuardrails
 from detectors.measures import Measure
 from detectors.recent_ticks import RecentTicks
-from detectors.results import Activity, ActivityFrame, BookProfile, Evidence, Signal, SignalFrame, SignalTick
+from detectors.results import (
+    Activity,
+    ActivityFrame,
+    BookProfile,
+    Evidence,
+    RefusedRecord,
+    Signal,
+    SignalFrame,
+    SignalTick,
+)
 from detectors.stage import Cells, Stage
 from detectors.symbol_watch import SymbolWatch
 
@@ -68,7 +77,7 @@ class MarketStage(Stage[MarketTick]):
             counters=self.counters,
             evicted="evicted_symbols",
         )
-        self._feeds = Feeds(settings, self.counters)
+        self._feeds = Feeds(settings, partition, self.counters)
         self._components = Components(settings, self.counters)
         #: What accounts did in each tick of the longest window: symbol -> (trades, counts by account).
         self._recent: RecentTicks[dict[str, tuple[int, AccountCounts]]] = RecentTicks(_EVIDENCE_S * self._second_ticks)
@@ -115,13 +124,17 @@ class MarketStage(Stage[MarketTick]):
             state.add_latencies(typed)
 
     def judge(self, topic: str, events: Sequence[Event]) -> None:
-        """Let the guardrails look at raw values, and see whether the input is in order, at once."""
+        """Let the guardrails look at raw values, at once."""
         self._trips += self._guardrails.on_events(topic, events)
-        self._feeds.read(topic, events)
+
+    def notice(self, topic: str, events: Sequence[Event], refused: Sequence[tuple[int, RefusedRecord]]) -> None:
+        """See whether the input is in order, and what of it was refused."""
+        self._feeds.read(topic, events, refused)
 
     def close_tick(self, tick: int, state: MarketTick, evidence: tuple[Evidence, ...]) -> None:
         """Let every symbol of the tick be watched, and hand on what its accounts did."""
         self._evidence.add(tick, evidence)
+        state.settle()
         signals = self.guarded("feeds", partial(self._feeds.close_tick, tick, state, self._evidence), list[Signal]())
         profiles: list[BookProfile] = []
         for symbol in sorted(state.symbols):

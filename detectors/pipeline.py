@@ -11,7 +11,7 @@ from detectors.correlation_stage import CorrelationOutput, CorrelationStage
 from detectors.decisions import AuditRecord, Decisions, RateLimit, Trip
 from detectors.events import Event, key_of
 from detectors.market_stage import MarketOutput, MarketStage
-from detectors.results import Alert, Refusal, Signal, SignalFrame
+from detectors.results import Alert, Refusal, RefusedRecord, Signal, SignalFrame
 from detectors.timing import ClockGuard
 
 #: Events between two polls: as a worker's batch, and like it without any effect on what comes out.
@@ -98,6 +98,12 @@ class Pipeline:
         if self._pushed % _BATCH == 0:
             self.turn()
         return None
+
+    def refuse(self, topic: str, partition: int, refused: RefusedRecord) -> None:
+        """Note a record of a topic partition that could not be taken; those of inputs that nobody reads are not."""
+        stage = self._account[partition] if topic == "leverage" else self._market[partition]
+        if topic in stage.inputs:
+            stage.push(topic, (), (), 0, (refused,))
 
     def turn(self) -> None:
         """Close what can be closed: all inputs are complete to the newest event less the lateness.

@@ -38,6 +38,18 @@ class Refusal(msgspec.Struct, frozen=True):
     message: str
 
 
+class RefusedRecord(msgspec.Struct, frozen=True):
+    """What can be known of a record, or an element of one, that was refused before or after it was decoded.
+
+    `timestamp` is -1 and `symbol` empty where they cannot be read.
+    """
+
+    offset: int
+    reason: str
+    timestamp: int = -1
+    symbol: str = ""
+
+
 class Evidence(msgspec.Struct, frozen=True, order=True):
     """A stretch of a topic partition in which the cause can be read; both ends belong to it."""
 

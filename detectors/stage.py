@@ -1,8 +1,10 @@
 """What the stages have in common: inputs, open ticks, and the order in which ticks close."""
 
 import heapq
+from bisect import bisect_right
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 from detectors.base import State
@@ -11,7 +13,7 @@ from detectors.entities import Entities, Name
 from detectors.events import Event
 from detectors.ledger import InputLedger
 from detectors.measures import Measure, entity_measures
-from detectors.results import Evidence, Refusal
+from detectors.results import Evidence, Refusal, RefusedRecord
 from detectors.timing import BEGINNING_US, Watermark
 
 TickState = TypeVar("TickState")
@@ -20,6 +22,7 @@ Result = TypeVar("Result")
 Cells = Mapping[str, Mapping[Name, Any]]
 
 _REFUSED_FUTURE = "future"
+_BY_OFFSET = attrgetter("offset")
 _MOST_FAULTS = 10
 
 
@@ -81,8 +84,17 @@ class Stage(Generic[TickState]):
             self.faults.append(f"{model}: {type(error).__name__}: {error}")
             return nothing
 
-    def push(self, topic: str, offsets: Sequence[int], events: Sequence[Event], now_us: int) -> list[Refusal]:
+    def push(
+        self,
+        topic: str,
+        offsets: Sequence[int],
+        events: Sequence[Event],
+        now_us: int,
+        refused: Sequence[RefusedRecord] = (),
+    ) -> list[Refusal]:
         """Fold events of one topic partition, in offset order, into their ticks.
+
+        `refused` is what the same records held that could not be taken.
 
         Returns
         -------
@@ -90,12 +102,14 @@ class Stage(Generic[TickState]):
             Events too far ahead of their topic; `element` is the place in `events`.
         """
         ledger = self._ledgers[topic]
+        untold = [one for one in refused if one.offset >= ledger.read_below]
         start = ledger.seen_of(offsets)
         if start:
             self.counters["duplicate"] += start
         if start == len(events):
+            self._tell_refused(topic, ledger, (), (), untold)
             return []
-        refused, guard, tick_us, known_below = [], ledger.guard, self.tick_us, ledger.known_below
+        early, guard, tick_us, known_below = [], ledger.guard, self.tick_us, ledger.known_below
         again = ledger.refused_before(offsets)
         run_start, run_tick = start, -1
         for index in range(start, len(events)):
@@ -107,7 +121,7 @@ class Stage(Generic[TickState]):
                 ahead_s = (timestamp - guard.newest_us) / 1e6
                 message = f"expected a timestamp near the newest of the topic, {guard.newest_us}"
                 message = f"{message}, found one {ahead_s:.0f} s ahead - at `$.timestamp`"
-                refused.append(Refusal(index, _REFUSED_FUTURE, message))
+                early.append(Refusal(index, _REFUSED_FUTURE, message))
                 if index not in again:
                     ledger.refuse(offsets, index)
                 tick = -1
@@ -121,13 +135,31 @@ class Stage(Generic[TickState]):
                 run_start, run_tick = index, tick
         if run_tick >= 0:
             self._take(topic, ledger, run_tick, events[run_start:], offsets, run_start)
-        self.judge(topic, _fresh(events, offsets, start, known_below, refused))
+        fresh, at = _fresh(events, offsets, start, known_below, early)
+        self.judge(topic, fresh)
+        untold += [_without_time(events[one.element], offsets[one.element]) for one in early]
+        self._tell_refused(topic, ledger, fresh, at, untold)
         ledger.read(offsets[-1])
         newest_us = ledger.newest_us(events)
         if newest_us != BEGINNING_US:
             complete_us = newest_us - self.settings.timing.lateness_us
             self.watermark.observe(topic, complete_us, now_us, newest_us)
-        return refused
+        return early
+
+    def _tell_refused(
+        self,
+        topic: str,
+        ledger: InputLedger,
+        fresh: Sequence[Event],
+        offsets: Sequence[int],
+        untold: list[RefusedRecord],
+    ) -> None:
+        """Let it be noticed what came for the first time: `fresh` events with their offsets, and what was refused."""
+        # What is read again was told before.
+        told = sorted((one for one in untold if one.offset >= ledger.known_below), key=_BY_OFFSET)
+        self.notice(topic, fresh, [(bisect_right(offsets, one.offset), one) for one in told])
+        if told:
+            ledger.read(told[-1].offset)
 
     def _take(
         self, topic: str, ledger: InputLedger, tick: int, events: Sequence[Event], offsets: Sequence[int], first: int
@@ -265,6 +297,12 @@ class Stage(Generic[TickState]):
     def judge(self, topic: str, events: Sequence[Event]) -> None:
         """Judge events at once, in the order of their offsets, each once over all restarts: late ones too."""
 
+    def notice(self, topic: str, events: Sequence[Event], refused: Sequence[tuple[int, RefusedRecord]]) -> None:
+        """See in which order an input comes, and what of it was refused, each once over all restarts.
+
+        Each refused record comes with the number of `events` that were before it.
+        """
+
     def close_tick(self, tick: int, state: TickState, evidence: tuple[Evidence, ...]) -> None:
         """Take a closed tick; ticks come in order, each once."""
         raise NotImplementedError
@@ -272,9 +310,15 @@ class Stage(Generic[TickState]):
 
 def _fresh(
     events: Sequence[Event], offsets: Sequence[int], start: int, known_below: int, refused: Sequence[Refusal]
-) -> Sequence[Event]:
-    """The events that nobody has taken or refused before."""
+) -> tuple[Sequence[Event], Sequence[int]]:
+    """The events that nobody has taken or refused before, and their offsets."""
     if not start and not refused and offsets[0] >= known_below:
-        return events
+        return events, offsets
     gone = {refusal.element for refusal in refused}
-    return [events[i] for i in range(start, len(events)) if offsets[i] >= known_below and i not in gone]
+    kept = [i for i in range(start, len(events)) if offsets[i] >= known_below and i not in gone]
+    return [events[i] for i in kept], [offsets[i] for i in kept]
+
+
+def _without_time(event: Event, offset: int) -> RefusedRecord:
+    """An event that was refused for its time: it says nothing of when it came."""
+    return RefusedRecord(offset, _REFUSED_FUTURE, symbol=str(getattr(event, "symbol", "")))

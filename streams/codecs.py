@@ -12,8 +12,8 @@ import msgspec
 
 from detectors.decisions import AuditRecord, RateLimit, StressFrame, Trip
 from detectors.errors import DecodeError
-from detectors.events import EVENT_TYPES, BookSnapshot, Event
-from detectors.results import ActivityFrame, Alert, Refusal, SignalFrame
+from detectors.events import EVENT_TYPES, BookSnapshot, Event, OptionalName, Timestamp
+from detectors.results import ActivityFrame, Alert, Refusal, RefusedRecord, SignalFrame
 from streams.frame_checks import activity_fault, signals_fault, stress_fault
 
 #: Why an element was refused; the label of the counter. `future` is made by the core, the others here.
@@ -45,6 +45,13 @@ class RefusedElement(NamedTuple):
     reason: str
     message: str
     raw: bytes
+
+
+class _Place(msgspec.Struct):
+    """What tells of an event when and where it was, whatever else is wrong with it."""
+
+    timestamp: Timestamp | None = None
+    symbol: OptionalName = ""
 
 
 class Decoded(NamedTuple):
@@ -131,6 +138,23 @@ class RecordDecoder:
             else:
                 decoded.refused.append(self._refuse_unread(value or b"", offset))
         return self._without_crossed_books(values, offsets, decoded) if self._checks_books else decoded
+
+    def place(self, refused: RefusedElement) -> RefusedRecord:
+        """What can be known of an element that `decode` refused: it may be one that can be read but not be true.
+
+        Examples
+        --------
+        >>> RecordDecoder("trades").place(RefusedElement(7, 0, "schema", "", b'{"timestamp":5,"symbol":"X","price":0}'))
+        RefusedRecord(offset=7, reason='schema', timestamp=5, symbol='X')
+        """
+        found: object = None
+        if len(refused.raw) <= self.max_record_bytes:
+            try:
+                found = self._one(refused.raw) if refused.reason == "crossed_book" else _decode_place(refused.raw)
+            except _DECODING_ERRORS:
+                found = None
+        timestamp, symbol = getattr(found, "timestamp", None), getattr(found, "symbol", "")
+        return RefusedRecord(refused.offset, refused.reason, -1 if timestamp is None else timestamp, symbol)
 
     def _refuse_unread(self, value: bytes, offset: int) -> RefusedElement:
         if not value:
@@ -274,6 +298,7 @@ _Own = TypeVar("_Own", ActivityFrame, SignalFrame, StressFrame, Alert)
 
 # Exact numbers are numbers, not text.
 _encode = msgspec.json.Encoder(decimal_format="number").encode
+_decode_place = msgspec.json.Decoder(_Place, strict=False).decode
 _decode_activity = msgspec.json.Decoder(ActivityFrame).decode
 _decode_signals = msgspec.json.Decoder(SignalFrame).decode
 _decode_stress = msgspec.json.Decoder(StressFrame).decode

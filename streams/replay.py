@@ -105,6 +105,7 @@ class Replay:
         self._next_offset[topic, partition] += 1
         decoded = self._decoders[topic].decode([raw], [offset])
         if decoded.refused:
+            self._pipeline.refuse(topic, partition, self._decoders[topic].place(decoded.refused[0]))
             return self._mapping.source_of(topic), partition, decoded.refused[0]
         (event,) = decoded.events
         refusal = self._pipeline.push(topic, offset, event)

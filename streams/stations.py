@@ -7,7 +7,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 from detectors.entities import Entities
 from detectors.errors import DecodeError, StateError
 from detectors.events import Event
-from detectors.results import Refusal
+from detectors.results import Refusal, RefusedRecord
 from streams.alignment import Reach
 from streams.batches import RecordBatch
 from streams.checkpoints import Found, decode_state
@@ -74,8 +74,15 @@ class Stage(Protocol):
 class EventStage(Stage, Protocol):
     """A stage with topics of events among its inputs."""
 
-    def push(self, topic: str, offsets: Sequence[int], events: Sequence[Event], now_us: int) -> list[Refusal]:
-        """Take events; `Refusal.element` is an index into them."""
+    def push(
+        self,
+        topic: str,
+        offsets: Sequence[int],
+        events: Sequence[Event],
+        now_us: int,
+        refused: Sequence[RefusedRecord] = (),
+    ) -> list[Refusal]:
+        """Take events, and note what was refused beside them; `Refusal.element` is an index into the events."""
         ...
 
     def rest(self, topic: str, seen_us: int) -> None:
@@ -131,7 +138,8 @@ class EventIntake:
     def take(self, batch: RecordBatch, now_us: int) -> tuple[list[int], list[RefusedElement]]:
         """Decode, push, and find the bytes of what was refused."""
         decoded = self._decoder.decode(batch.values, batch.offsets)
-        refusals = self._stage.push(self._topic, decoded.offsets, decoded.events, now_us)
+        placed = [self._decoder.place(one) for one in decoded.refused]
+        refusals = self._stage.push(self._topic, decoded.offsets, decoded.events, now_us, placed)
         if not refusals:
             return decoded.offsets, decoded.refused
         located = locate_refusals(refusals, batch.values, batch.offsets, decoded)

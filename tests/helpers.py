@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from detectors.config import Alerts, Calibration, CoreSettings, Timing
 from detectors.events import BookSnapshot, Cancel, Event, LeverageChange, Trade, key_of
+from detectors.results import RefusedRecord
 
 SECOND_US = 1_000_000
 #: Where the flow begins: an odd microsecond of an odd second, so that no tick begins with it by luck.
@@ -196,6 +197,13 @@ def shuffled_within(arrivals: Iterable[Arrival], lateness_us: int, seed: int) ->
     return [(topic, event) for _, _, topic, event in sorted(delayed, key=lambda entry: entry[:2])]
 
 
+def refused_as(reason: str, offset: int, event: Event) -> RefusedRecord:
+    """The event's record as the shell tells of it when it refuses it: what is malformed says nothing of itself."""
+    if reason == "malformed":
+        return RefusedRecord(offset, reason)
+    return RefusedRecord(offset, reason, event.timestamp, getattr(event, "symbol", ""))
+
+
 class Log:
     """Events by topic partition; the place in the list is the offset.
 
@@ -205,16 +213,26 @@ class Log:
         Events in the order in which they were produced.
     partitions
         Partitions of each topic.
+    refuse
+        Gives the reason why the record of an event is refused; None: it is taken.
     """
 
-    def __init__(self, arrivals: Iterable[Arrival], partitions: int) -> None:
+    def __init__(
+        self, arrivals: Iterable[Arrival], partitions: int, refuse: Callable[[Arrival], str | None] = lambda _: None
+    ) -> None:
         self.partitions = partitions
         self.partition_of = partitioner(partitions)
         self.events: dict[tuple[str, int], list[Event]] = {}
         #: (topic, offset, event) in the order of production.
         self.records: list[tuple[str, int, Event]] = []
+        #: By topic, partition and offset, what is refused.
+        self.refused: dict[tuple[str, int, int], RefusedRecord] = {}
         for topic, event in arrivals:
             place = self.events.setdefault((topic, self.partition_of(key_of(topic, event))), [])
+            reason = refuse((topic, event))
+            if reason is not None:
+                at = topic, self.partition_of(key_of(topic, event)), len(place)
+                self.refused[at] = refused_as(reason, len(place), event)
             self.records.append((topic, len(place), event))
             place.append(event)
 

@@ -1,7 +1,7 @@
 """Trades, cancels and books of one tick, by symbol: sums that do not depend on the order of events."""
 
-from collections.abc import Iterable
-from typing import cast
+from collections.abc import Callable, Iterable
+from typing import TypeVar, cast
 
 from detectors.cancel_burst import CANCEL_COSTS, UNKNOWN_AGE_COST
 from detectors.events import BookSnapshot, Cancel, DerivativeTicker, Latency, Liquidation, Trade
@@ -19,6 +19,12 @@ _OF_MAKER = ("maker", "M")
 #: Places in the counts of an account: cancels, age-weighted pressure, fills, notional cancelled in hundredths.
 CANCELS, PRESSURE, FILLS, NOTIONAL_CENTS = range(4)
 AccountCounts = dict[str, list[int]]
+#: What follows from trades, cancels and liquidations.
+_COUNTED = (
+    *("accounts", "bought_cents", "buys", "cancelled", "flagged", "flagged_sides", "forced", "last"),
+    *("liquidated", "liquidated_sides", "sold_cents", "traded", "trades"),
+)
+_E = TypeVar("_E", Trade, Cancel, Liquidation)
 
 
 #: A number, and when it was told: of two at once the larger is kept.
@@ -52,10 +58,12 @@ class SymbolTick:
         "cancelled",
         "flagged",
         "flagged_sides",
+        "forced",
         "last",
         "liquidated",
         "liquidated_sides",
         "references",
+        "repeated",
         "sold_cents",
         "traded",
         "trades",
@@ -82,6 +90,9 @@ class SymbolTick:
         #: The events themselves, in any order: for who has to look closer.
         self.cancelled: list[Cancel] = []
         self.traded: list[Trade] = []
+        self.forced: list[Liquidation] = []
+        #: By topic, events whose id was there before; known when the tick is `settled`.
+        self.repeated: dict[str, int] = {}
 
 
 class MarketTick:
@@ -156,6 +167,7 @@ class MarketTick:
         for one in liquidations:
             state = self.symbol(one.symbol)
             cents = min(int(one.price * one.amount * 100.0), LARGEST_CENTS)
+            state.forced.append(one)
             state.liquidated = _added(state.liquidated, cents)
             state.liquidated_sides = _added_side(state.liquidated_sides, one.side == "sell", cents)
 
@@ -189,6 +201,55 @@ class MarketTick:
             kept = state.book
             if kept is None or (book.timestamp, book.bids, book.asks) > (kept.timestamp, kept.bids, kept.asks):
                 state.book = book
+
+
+    def settle(self) -> None:
+        """Count what came twice once, when all of the tick is there.
+
+        An event that was sent again is the same in all it says, so that it falls into the same tick. Without an id (of
+        a liquidation: an account) it may as well be another one, and counts.
+        """
+        for name, state in self.symbols.items():
+            repeated = {
+                "trades": _repeated(trade.trade_id for trade in state.traded),
+                "cancels": _repeated(cancel.order_id for cancel in state.cancelled),
+                "liquidations": _repeated(_identity(one) for one in state.forced) if len(state.forced) > 1 else 0,
+                "books": state.books - len(state.book_times),
+            }
+            state.repeated = {topic: many for topic, many in repeated.items() if many}
+            if state.repeated.keys() & {"trades", "cancels", "liquidations"}:
+                self._count_again(name, state)
+
+    def _count_again(self, name: str, state: SymbolTick) -> None:
+        once = MarketTick()
+        once.add_cancels(_distinct(state.cancelled, lambda cancel: cancel.order_id != ""))
+        once.add_trades(_distinct(state.traded, lambda trade: trade.trade_id != ""))
+        once.add_liquidations(_distinct(state.forced, lambda forced: forced.account != ""))
+        for counted in _COUNTED:
+            setattr(state, counted, getattr(once.symbol(name), counted))
+
+
+def _identity(one: Liquidation) -> str:
+    """What tells liquidations apart, as an id does; empty where nothing does."""
+    return repr(one) if one.account else ""
+
+
+def _repeated(names: Iterable[str | int]) -> int:
+    """How many names were there before; those that are empty do not count."""
+    named = [name for name in names if name != ""]
+    return len(named) - len(set(named))
+
+
+def _distinct(events: Iterable[_E], is_named: Callable[[_E], bool]) -> list[_E]:
+    """Each event once, but those that have no name as often as they came."""
+    seen: set[_E] = set()
+    found: list[_E] = []
+    for event in events:
+        if event not in seen:
+            found.append(event)
+            if is_named(event):
+                seen.add(event)
+    return found
 
 
 def _added_side(sums: tuple[int, int], of_longs: bool, cents: int) -> tuple[int, int]:

@@ -6,7 +6,7 @@ from detectors.account_stage import AccountStage
 from detectors.config import CoreSettings
 from detectors.correlation_stage import CorrelationStage
 from detectors.decisions import Decisions, StressFrame
-from detectors.events import EVENT_TYPES
+from detectors.events import EVENT_TYPES, key_of
 from detectors.market_stage import MarketOutput, MarketStage
 from detectors.pipeline import Pipeline, Results, source_names
 from detectors.results import ActivityFrame, Alert, SignalFrame
@@ -32,7 +32,12 @@ def results_of_pipeline(log: Log, settings: CoreSettings) -> Results:
     """All results when the log is read as a file."""
     pipeline = Pipeline(settings, log.partitions, log.partition_of)
     for topic, offset, event in log.records:
-        assert pipeline.push(topic, offset, event) is None
+        partition = log.partition_of(key_of(topic, event))
+        refused = log.refused.get((topic, partition, offset))
+        if refused is None:
+            assert pipeline.push(topic, offset, event) is None
+        else:
+            pipeline.refuse(topic, partition, refused)
     pipeline.flush()
     return pipeline.results()
 
@@ -198,8 +203,11 @@ class Workers:
         else:
             reader = self.markets[partition] if stage == "market" else self.accounts[partition]
             if begin < end:
-                events = self.log.of(topic, partition)[begin:end]
-                assert reader.push(topic, range(begin, end), events, self.now_us) == []
+                refused = [self.log.refused.get((topic, partition, offset)) for offset in range(begin, end)]
+                taken = [offset for offset, one in enumerate(refused, begin) if one is None]
+                events = [self.log.of(topic, partition)[offset] for offset in taken]
+                told = [one for one in refused if one is not None]
+                assert reader.push(topic, taken, events, self.now_us, told) == []
             if end == self._end(partition, topic):
                 reader.rest(topic, self.now_us)
 

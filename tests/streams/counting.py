@@ -16,7 +16,7 @@ from detectors.decisions import Decisions, Feedback, Override, StressFrame
 from detectors.entities import Entities
 from detectors.events import Event, Trade
 from detectors.market_stage import MarketOutput
-from detectors.results import ActivityFrame, Alert, Evidence, Refusal, Signal, SignalFrame, SignalTick
+from detectors.results import ActivityFrame, Alert, Evidence, Refusal, RefusedRecord, Signal, SignalFrame, SignalTick
 from detectors.timing import Watermark
 from streams.agents import StageMakers
 
@@ -72,7 +72,14 @@ class CountingEvents(Untimed):
         """One, while an event is open."""
         return int(any(self.open.values()))
 
-    def push(self, topic: str, offsets: Sequence[int], events: Sequence[Event], now_us: int) -> list[Refusal]:
+    def push(
+        self,
+        topic: str,
+        offsets: Sequence[int],
+        events: Sequence[Event],
+        now_us: int,
+        refused: Sequence[RefusedRecord] = (),
+    ) -> list[Refusal]:
         """Take events not seen before; those far in the future are refused."""
         refusals: list[Refusal] = []
         for index, (offset, event) in enumerate(zip(offsets, events, strict=True)):

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 
 from detectors.events import Event, Trade
-from detectors.results import Refusal
+from detectors.results import Refusal, RefusedRecord
 from streams.settings import Settings
 from streams.worker import run_worker
 from tests.streams.counting import CountingMarket, counting_makers
@@ -21,13 +21,20 @@ class FaultyMarket(CountingMarket):
 
     fault = ""
 
-    def push(self, topic: str, offsets: Sequence[int], events: Sequence[Event], now_us: int) -> list[Refusal]:
+    def push(
+        self,
+        topic: str,
+        offsets: Sequence[int],
+        events: Sequence[Event],
+        now_us: int,
+        refused: Sequence[RefusedRecord] = (),
+    ) -> list[Refusal]:
         """Take events, or fail."""
         if any(isinstance(event, Trade) and event.symbol == "FAULT" for event in events):
             if self.fault == "hang":
                 time.sleep(3_600)
             raise ValueError("a fault was asked for")
-        return super().push(topic, offsets, events, now_us)
+        return super().push(topic, offsets, events, now_us, refused)
 
 
 def settings_for(broker: str, web_port: int) -> Settings:

@@ -12,7 +12,7 @@ from detectors.correlation_stage import CorrelationStage
 from detectors.events import Event
 from detectors.market_stage import MarketStage
 from detectors.pipeline import source_names
-from detectors.results import Refusal
+from detectors.results import Refusal, RefusedRecord
 from streams.agents import StageMakers
 from streams.settings import Settings
 from streams.topics import partition_of
@@ -26,13 +26,20 @@ class SlowMarket(MarketStage):
 
     event_us = 0
 
-    def push(self, topic: str, offsets: Sequence[int], events: Sequence[Event], now_us: int) -> list[Refusal]:
+    def push(
+        self,
+        topic: str,
+        offsets: Sequence[int],
+        events: Sequence[Event],
+        now_us: int,
+        refused: Sequence[RefusedRecord] = (),
+    ) -> list[Refusal]:
         """Take events, slowly."""
         done_s = time.perf_counter() + len(events) * self.event_us / 1e6
-        refused = super().push(topic, offsets, events, now_us)
+        early = super().push(topic, offsets, events, now_us, refused)
         while time.perf_counter() < done_s:
             pass
-        return refused
+        return early
 
 
 def makers(settings: Settings) -> StageMakers:
