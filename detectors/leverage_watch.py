@@ -103,6 +103,10 @@ class LeverageWatch:
     is at most `near_liquidation`. Notional is position times entry price; an account that sends neither counts without
     notional.
 
+    A change that is told again counts once. What is the same in all it says falls into the same tick, and is dropped
+    there. Of a change at the same time to the same leverage, or to the leverage that the account has already though
+    `prev_leverage` says otherwise, only the position is taken. It fails where a change back was never told.
+
     Parameters
     ----------
     settings
@@ -143,23 +147,30 @@ class LeverageWatch:
         """Take the changes of one tick, given in order of time; their sums by symbol, and the jumps that stand out."""
         moves: dict[str, _Move] = {}
         signals: list[Signal] = []
-        for change in changes:
-            signal = self._take(tick, change, moves.setdefault(change.symbol, _Move()), evidence)
+        told: set[tuple[str, str, int, float]] = set()
+        for change in dict.fromkeys(changes):
+            what = change.account, change.symbol, change.timestamp, change.leverage
+            move = moves.setdefault(change.symbol, _Move())
+            signal = self._take(tick, change, move, evidence, is_told=what in told)
+            told.add(what)
             if signal is not None:
                 signals.append(signal)
         return tuple(_result(symbol, moves[symbol]) for symbol in sorted(moves)), signals
 
-    def _take(self, tick: int, change: LeverageChange, move: _Move, evidence: EvidenceWindow) -> Signal | None:
+    def _take(
+        self, tick: int, change: LeverageChange, move: _Move, evidence: EvidenceWindow, *, is_told: bool
+    ) -> Signal | None:
         self._turn += 1
         name = (change.account, change.symbol)
         standing = self._standings.touch(name) or self._standings.add(name, _Standing())
         standing.turn = self._turn
         before = change.prev_leverage or standing.leverage
-        log_change = math.log(change.leverage / before) if before > 0.0 else 0.0
+        is_told = is_told or change.leverage == standing.leverage != before
+        log_change = math.log(change.leverage / before) if before > 0.0 and not is_told else 0.0
         notional_cents = min(int(abs(change.position) * (change.entry_price or 0.0) * 100.0), LARGEST_CENTS)
         distance = 1.0 / change.leverage - self._market.maintenance_margin
         near_cents = notional_cents if distance <= self._market.near_liquidation else 0
-        move.changes += 1
+        move.changes += not is_told
         if log_change > 0.0:
             move.raises += 1
             move.doublings_micro += int(log_change / math.log(2.0) * 1e6)
@@ -168,6 +179,9 @@ class LeverageWatch:
         move.near_cents += near_cents - standing.near_cents
         self._move_liquidation(change, standing, move, notional_cents)
         standing.leverage, standing.notional_cents, standing.near_cents = change.leverage, notional_cents, near_cents
+        if is_told:
+            self._counters["repeated_leverage"] += 1
+            return None
         return self._jump(tick, change, log_change, notional_cents, evidence)
 
     def _move_liquidation(self, change: LeverageChange, standing: _Standing, move: _Move, notional_cents: int) -> None:

@@ -6,8 +6,10 @@ from itertools import accumulate
 
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from detectors.account_stage import AccountStage
+from detectors.events import LeverageChange
 from detectors.market_stage import MarketStage
 from detectors.results import Activity, ActivityFrame, Evidence, LeverageMove, SignalFrame
 from tests.detectors.workers import Workers
@@ -121,7 +123,12 @@ def moves_taken(
 def account_moves(lives: list[list[float]]) -> list[SignalFrame]:
     """What an account stage says over several lives, each begun at the safe offset of the last."""
     log, frames, begin = the_log(), list[SignalFrame](), 0
-    events = log.of("leverage", 0)
+    # No account is set to the leverage that it has: only who knows what it has could tell that this is no change.
+    events = [
+        replace(event, leverage=event.leverage * (1.0 + number * 1e-6))
+        for number, event in enumerate(log.of("leverage", 0))
+        if isinstance(event, LeverageChange)
+    ]
     for number, (share, *_) in enumerate([*lives, [1.0]]):
         stage = AccountStage(0, log.partitions, SETTINGS)
         end = begin + round(share * (len(events) - begin))
