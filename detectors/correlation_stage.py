@@ -226,7 +226,7 @@ class CorrelationStage(Stage[CorrelationTick]):
         findings = []
         for signal in signals:
             self._correlate(tick, signal)
-            severity = severity_of(signal.pattern, signal.per_day, self.settings.alerts)
+            severity = severity_of(signal.pattern, signal.per_day, self.settings.alerts, signal.detector)
             if severity is not None:
                 findings.append(self._single(signal, severity))
         if tick == self.last_of_second(tick):

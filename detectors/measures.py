@@ -26,6 +26,10 @@ Quantity = Literal[
     "cascade_brier",
     "contagion_radius",
     "contagion_expected",
+    "ground_moved",
+    "effective_spread_bp",
+    "slippage_bp",
+    "fill_degradation",
     "ranker_verdicts",
     "ranker_state",
     "ranker_log_loss",
@@ -57,6 +61,10 @@ class Measure(NamedTuple):
     `cascade_distance_bp` to the nearest self-feeding interval by symbol (none: absent); by horizon `cascade_base_rate`
     and `cascade_brier`, of the `forecast` and of the `base_rate`, once forecasts were judged; `contagion_radius` and
     `contagion_expected` of the graph of symbols.
+
+    Of a symbol's inputs and models, by name: `ground_moved`, 1 while what it stands on has drifted lately, else 0. Of
+    its fills: `effective_spread_bp` of trades, `slippage_bp` of the standard order, and by cost `fill_degradation`, the
+    factor by which it grows when volatility doubles.
 
     Of operators' verdicts: `ranker_verdicts` by verdict, `ranker_state`, 1 for `on` or `off`, and
     `ranker_log_loss`, of the `ranker` and of the `base_rate`, once there are any.

@@ -17,6 +17,8 @@ _SECONDS_A_DAY = 86_400.0
 _LEAST_AGE_S = 1.0
 #: Peaks are learned this much later: an incident must not teach the calibration that it is ordinary while it lasts.
 _HOLD_S = 60.0
+#: Weight of a new score in the running mean.
+_COURSE_STEP = 0.1
 #: By chance at most so many peaks are taken for shoulders of an incident.
 _CHANCE_OF_SHOULDER = 0.05
 
@@ -81,7 +83,7 @@ class Scorer:
         Scores needed before p-values are believed; None: as in `settings`.
     """
 
-    __slots__ = ("_alarms", "_counters", "_first_s", "_held", "_publish_per_day", "_warm_up_s", "pot")
+    __slots__ = ("_alarms", "_counters", "_first_s", "_held", "_publish_per_day", "_warm_up_s", "course", "pot")
 
     def __init__(
         self, settings: Calibration, counters: Counter[str], prior_scale: float = 1.0, warm_up: int | None = None
@@ -92,6 +94,8 @@ class Scorer:
         self._counters = counters
         self._first_s = -1.0
         self._held: deque[tuple[float, float, bool]] = deque()
+        #: Running mean of the logarithm of the last scores (of one plus them): whether it drifts is watched.
+        self.course = 0.0
         #: Times of the last minutes at which a score passed the calibration's guard.
         self._alarms: deque[float] = deque()
 
@@ -108,6 +112,7 @@ class Scorer:
         detector.learn_one(x)
         if detector.ready:
             self._learn(score, time_s)
+            self.course += _COURSE_STEP * (math.log1p(max(score, 0.0)) - self.course)
         self._counters["scored" if detector.ready and self._is_warm(time_s) else "warming"] += 1
         return verdict
 
@@ -142,6 +147,7 @@ class Scorer:
             "first_s": self._first_s,
             "held": list(self._held),
             "alarms": list(self._alarms),
+            "course": self.course,
         }
 
     def restore(self, state: State) -> None:
@@ -150,6 +156,7 @@ class Scorer:
         self._first_s = state["first_s"]
         self._held = deque((time_s, admitted, whole) for time_s, admitted, whole in state["held"])
         self._alarms = deque(state["alarms"])
+        self.course = state.get("course", 0.0)
 
     def _is_warm(self, time_s: float) -> bool:
         return self.pot.ready and time_s - self._first_s >= self._warm_up_s

@@ -8,7 +8,9 @@ from typing import Any
 from detectors.base import State
 from detectors.cancel_watch import CancelWatch
 from detectors.config import CoreSettings
+from detectors.drift_watch import DriftWatch
 from detectors.events import BookSnapshot
+from detectors.execution_watch import ExecutionWatch
 from detectors.features.book import book_features
 from detectors.features.market import CANCELS, AccountCounts, SymbolTick
 from detectors.layering_watch import LayeringWatch
@@ -33,6 +35,8 @@ WATCHES: tuple[type[SymbolTickWatch[Any]], ...] = (
     LiquidationWatch,
     LayeringWatch,
     TemperatureWatch,
+    ExecutionWatch,
+    DriftWatch,
 )
 
 
@@ -79,6 +83,7 @@ class SymbolWatch:
             yield Measure("open_interest", (symbol,), self.open_interest)
         for watch in self._watches:
             yield calibration_measure(watch.name, is_warm=watch.scorer.pot.ready)
+            yield from watch.measures()
 
     def close_tick(self, tick: int, state: SymbolTick, evidence: EvidenceWindow, guard: Guard) -> list[Signal]:
         """Let every watch look at what one tick brought; one that fails does not end the others."""
@@ -111,6 +116,8 @@ class SymbolWatch:
         made = {type(watch): watch for watch in watches}
         self._watches = [made[kind] for kind in WATCHES if kind in made]
         self._missing = tuple(kind for kind in WATCHES if kind not in made)
+        for watch in self._watches:
+            watch.stand_beside(self._watches)
 
     def sample(self, one_in: int) -> None:
         """Let the heavy parts of models look at one observation in so many."""

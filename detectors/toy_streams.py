@@ -188,7 +188,7 @@ def feed_fault(chance: random.Random) -> Iterator[tuple[Features, Label]]:
         time_s += gap_s
         run = run + 1 if chance.random() < 0.2 else 0
         x: Features = {"time_s": time_s, "came": 1.0, "gap_s": gap_s, "unchanged": float(run)}
-        x |= {"repeats_tick": 0.0, "repeats_10s": 0.0, "behind_tick": 0.0, "behind_10s": 0.0}
+        x |= {f"{kind}_{part}": 0.0 for kind in ("repeats", "behind", "refused", "missing") for part in ("tick", "10s")}
         if planted and index % (2 * _EVERY):
             x |= {"gap_s": 0.1, "unchanged": 30.0}
         yield x, "planted" if planted else "normal"
@@ -234,6 +234,31 @@ def leverage_temperature(chance: random.Random) -> Iterator[tuple[Features, Labe
         index += 1
 
 
+def drift(chance: random.Random) -> Iterator[tuple[Features, Label]]:
+    """Minutes of two steady series; one goes up for good each so often: planted is the seventh minute of that."""
+    index = 0
+    while True:
+        level = 2.0 + 3.0 * ((index + 6) // _EVERY)
+        x: Features = {"time_s": 60.0 * index, "cancels": chance.gauss(level, 1e-3)}
+        x["thin_book"] = abs(chance.gauss(0.0, 1e-3))
+        planted = _is_planted(index)
+        yield x, "planted" if planted else "episode" if index < QUIET_POINTS or -index % _EVERY <= 6 else "normal"
+        index += 1
+
+
+def execution_quality(chance: random.Random) -> Iterator[tuple[Features, Label]]:
+    """Seconds with costs that go with the root of volatility; costs six times as high at the same one are planted."""
+    index = 0
+    while True:
+        planted = _is_planted(index)
+        volatility_bp = 5.0 + 4.0 * math.sin(index / 200)
+        x: Features = {"time_s": float(index), "volatility_bp": volatility_bp}
+        for name in ("spread_bp", "effective_spread_bp", "slippage_bp"):
+            x[name] = (6.0 if planted else 1.0) * math.sqrt(volatility_bp) * chance.lognormvariate(0.0, 0.1)
+        yield x, "planted" if planted else "normal"
+        index += 1
+
+
 #: By the name of the detector; a detector without one is not finished.
 TOY_STREAMS: dict[str, ToyStream] = {
     "cancel_burst": cancel_burst,
@@ -250,4 +275,6 @@ TOY_STREAMS: dict[str, ToyStream] = {
     "feed_fault": feed_fault,
     "layering": layering,
     "leverage_temperature": leverage_temperature,
+    "drift": drift,
+    "execution_quality": execution_quality,
 }

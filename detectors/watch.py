@@ -2,7 +2,7 @@
 
 import abc
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -10,6 +10,7 @@ from detectors.base import Detector, Features, State
 from detectors.config import CoreSettings
 from detectors.features.market import AccountCounts, SymbolTick
 from detectors.ledger import EvidenceWindow
+from detectors.measures import Measure
 from detectors.results import Pattern, Scope, Signal
 from detectors.revival import revived_pair
 from detectors.scorer import Scorer, Verdict, signal_of
@@ -144,6 +145,13 @@ class SymbolTickWatch(Watch[D]):
 
     def begin(self, since_s: float) -> None:
         """It was just made; the entity is known since then."""
+
+    def stand_beside(self, others: Sequence["SymbolTickWatch[Any]"]) -> None:
+        """Know all watches of the symbol that there are, itself among them; told again when there are more."""
+
+    def measures(self) -> Iterator[Measure]:
+        """Give what can be shown of it."""
+        return iter(())
 
     def close_tick(self, tick: int, state: SymbolTick, evidence: EvidenceWindow) -> list[Signal]:
         """Score what one tick brought; called for every tick of the entity since it was made."""

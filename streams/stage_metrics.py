@@ -24,10 +24,14 @@ _OF_ONE_SYMBOL = frozenset(
         "cascade_probability",
         "cascade_gain",
         "cascade_distance_bp",
+        "ground_moved",
+        "effective_spread_bp",
+        "slippage_bp",
+        "fill_degradation",
     }
 )
 _COUNTED = frozenset({"cancels", "trades"})
-_UNITS: dict[Quantity, float] = {"spread_bp": 1e-4, "cascade_distance_bp": 1e-4}
+_IN_BP = frozenset({"spread_bp", "cascade_distance_bp", "effective_spread_bp", "slippage_bp"})
 
 
 @runtime_checkable
@@ -70,6 +74,10 @@ class StageMetrics:
     cascade_brier: Gauge
     contagion_radius: Gauge
     contagion_expected: Gauge
+    ground_moved: Gauge
+    effective_spread_bp: Gauge
+    slippage_bp: Gauge
+    fill_degradation: Gauge
     ranker_verdicts: Gauge
     ranker_state: Gauge
     ranker_log_loss: Gauge
@@ -147,6 +155,24 @@ class StageMetrics:
             contagion_expected=gauge(
                 "contagion_expected_ratio", "Share of notional that a shock of one symbol reaches, on average.", []
             ),
+            ground_moved=gauge(
+                "drift_ground_moved",
+                "1 while an input, or what a model stands on, has drifted within half an hour, else 0.",
+                ["symbol", "of"],
+            ),
+            effective_spread_bp=gauge(
+                "market_effective_spread_ratio",
+                "What takers of the last seconds paid beyond the mid price, twice, by the mid price.",
+                ["symbol"],
+            ),
+            slippage_bp=gauge(
+                "market_slippage_ratio", "Mean distance from the mid price at which a standard order fills.", ["symbol"]
+            ),
+            fill_degradation=gauge(
+                "market_fill_degradation_ratio",
+                "Factor by which a cost of trading grows when volatility doubles; 1: not at all.",
+                ["symbol", "of"],
+            ),
             ranker_verdicts=gauge("ranker_verdicts", "Alerts that operators have judged, by verdict.", ["verdict"]),
             ranker_state=gauge("ranker_state", "Whether verdicts reorder alerts: 1 for on or off.", ["state"]),
             ranker_log_loss=gauge(
@@ -181,7 +207,7 @@ class StageMetrics:
         for (quantity, labels), value in now.items():
             gauge: Gauge = getattr(self, quantity)
             all_labels = self._all_labels(room, quantity, labels)
-            (gauge.labels(*all_labels) if all_labels else gauge).set(value * _UNITS.get(quantity, 1.0))
+            (gauge.labels(*all_labels) if all_labels else gauge).set(value * (1e-4 if quantity in _IN_BP else 1.0))
         for quantity, labels in self._shown.get(room, set()) - now.keys():
             gauge = getattr(self, quantity)
             if quantity in _OF_ONE_SYMBOL:

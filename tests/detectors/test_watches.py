@@ -6,7 +6,7 @@ from typing import get_args
 
 import pytest
 
-from detectors.budget import FURTHER_STREAMS, MAIN, STREAMS, severity_of
+from detectors.budget import BESIDE, FURTHER_STREAMS, MAIN, STREAMS, severity_of
 from detectors.config import Alerts, CoreSettings
 from detectors.features.market import MarketTick
 from detectors.feed_watch import FeedWatch
@@ -44,8 +44,8 @@ def watched(*topics: str) -> list[str]:
 
 
 def test_inputs_that_never_come_have_no_watches() -> None:
-    assert set(watched("cancels")) == {"cancel_burst", "lockstep", "layering"}
-    assert set(watched("cancels", "trades")) == {"cancel_burst", "lockstep", "layering", "trade_burst"}
+    assert set(watched("cancels")) == {"cancel_burst", "lockstep", "layering", "drift"}
+    assert set(watched("cancels", "trades")) == {"cancel_burst", "lockstep", "layering", "trade_burst", "drift"}
     assert set(watched("liquidations")) == {"liquidation_wave"}
 
 
@@ -60,9 +60,13 @@ def test_every_pattern_that_is_made_has_a_section_of_the_runbook(pattern: str) -
 
 
 def test_the_shares_of_the_budget_add_up_to_one_alert_a_day() -> None:
-    further = [pattern for pattern in MADE if pattern not in MAIN]
-    # Each symbol has a feed of books and one of tickers; the other streams are one a pattern.
-    assert 5 / STREAMS + (len(further) + 1) / FURTHER_STREAMS <= 1.0
+    # Drift is never more than info.
+    further = [pattern for pattern in MADE if pattern not in MAIN and pattern != "drift"]
+    beside = [kind for kind in WATCHES if kind.pattern in MAIN and kind.name in BESIDE]
+    assert {kind.name for kind in beside} == BESIDE
+    # Each symbol has a feed of books and one of tickers; the other streams are one a pattern, or beside a main one.
+    assert 7 / STREAMS + (len(further) + 1 + len(beside)) / FURTHER_STREAMS <= 1.0
     alerts = Alerts()
     assert severity_of("trade_burst", alerts.false_alarms_per_day / FURTHER_STREAMS, alerts) == "warning"
     assert severity_of("trade_burst", alerts.false_alarms_per_day / STREAMS, alerts) == "info"
+    assert severity_of("thin_book", alerts.false_alarms_per_day / STREAMS, alerts, "execution_quality") == "info"
