@@ -91,7 +91,7 @@ app.command(epilog="Example: squall simulate --duration 120 --labels planted.ndj
 app.command(epilog="Example: squall topics --broker localhost:9092; squall topics --asyncapi > asyncapi.json")(
     topics.topics
 )
-app.command(epilog="Example: squall alerts --broker localhost:9092")(alerts.alerts)
+app.add_typer(alerts.alerts, name="alerts")
 app.command(epilog="Example: squall limits acct-7; squall limits --all --json")(limits.limits)
 app.command(epilog="Example: squall guardrails --all")(guardrails.guardrails)
 app.command(epilog="Example: squall explain acct-7; squall explain 3f9a")(explain.explain)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from detectors.decisions import AuditRecord, Override, RateLimit, Trip
-from detectors.results import Alert, Contribution
+from detectors.results import Alert, Contribution, LearnedRank
 from streams.story import Step, Story
 from streams.times import clock_text
 
@@ -51,12 +51,27 @@ def order_text(order: Override) -> str:
     return f"pin {order.scope} to {limit}"
 
 
+def ranker_text(rank: int, learned: LearnedRank) -> str:
+    """Write what verdicts have done to an alert's rank.
+
+    Examples
+    --------
+    >>> ranker_text(2, LearnedRank(0.231766, 0.689416, 64, 1))
+    'rank 2, by score alone 1: 64 verdicts make it 23% likely to be called true, so that its score counts 0.69 times'
+    """
+    moved = f"rank {rank}, by score alone {learned.rank_before}" if rank != learned.rank_before else f"rank {rank}"
+    likely = f"{learned.verdicts} verdicts make it {learned.probability:.0%} likely to be called true"
+    return f"{moved}: {likely}, so that its score counts {learned.factor:.2f} times"
+
+
 def _alert_lines(alert: Alert) -> Iterator[str]:
     yield f"alert {_STATUS[alert.status]}, {alert.severity}, score {alert.score:.1f}: {alert.title}"
     yield from _contribution_lines(alert.explanation)
     yield f"altogether p = {alert.p_value:.2g}, from {clock_text(alert.window_start)} to {clock_text(alert.window_end)}"
     if alert.accounts:
         yield f"accounts: {_names(alert.accounts)}"
+    if isinstance(alert.ranker, LearnedRank):
+        yield ranker_text(alert.rank, alert.ranker)
     yield f"alert {alert.alert_id}, revision {alert.revision}; by squall {alert.model_version}; {alert.runbook}"
 
 

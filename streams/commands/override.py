@@ -1,6 +1,5 @@
 """`squall override`: orders to the controller, by name, with a reason and an end."""
 
-import getpass
 import shlex
 from typing import Annotated, Literal
 
@@ -12,6 +11,7 @@ from rich.text import Text
 from detectors.decisions import LimitAction, OrderAction, Override
 from detectors.errors import ConfigError
 from detectors.orders import ACCOUNT_SCOPE, CONTROLLER, PATTERN_SCOPE
+from streams.commands.author import AuthorOption, login_name
 from streams.commands.options import BrokerOption, ConfigOption, JsonOption, text_of
 from streams.commands.shown import now_us, print_json, show_table, tell_unreadable, until_text
 from streams.order_making import make_order
@@ -27,9 +27,6 @@ _COLUMNS = ("order", "until", "by", "why", "given", "id")
 ReasonOption = Annotated[str, typer.Option("--reason", help="Why; it stands in every decision that follows from it.")]
 ForOption = Annotated[
     str, typer.Option("--for", metavar="TIME", help="How long it holds: 90s, 10m, 1h30m, 2d; at most 30 days.")
-]
-AuthorOption = Annotated[
-    str | None, typer.Option("--author", metavar="NAME", help="Who orders it.", show_default="the login name")
 ]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask whether it is meant.")]
 AccountArgument = Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account.")]
@@ -194,18 +191,11 @@ def _order(
         action,
         reason=reason,
         lasting=lasting,
-        author=author or _login_name(),
+        author=author or login_name(),
         now_us=now_us(),
         limit=limit,
         multiplier=multiplier,
     )
-
-
-def _login_name() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, ImportError, OSError):
-        raise ConfigError("--author: expected a name, and found no login name to take in its place") from None
 
 
 def _give(order: Override, settings: Settings, as_json: bool) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from detectors.decisions import Feedback
+from detectors.ranking import in_order
 from detectors.results import Alert
 
 #: An alert that lasts for a day is revised thousands of times.
@@ -112,10 +113,9 @@ class AlertMemory:
         return self._feedback.get(alert_id)
 
     def open_alerts(self) -> list[AlertCase]:
-        """Tell the alerts that go on, the worst first."""
-        cases = [(case, case.latest) for case in self._cases.values()]
-        found = [(-alert.score, alert.alert_id, case) for case, alert in cases if alert.status != "resolved"]
-        return [case for _, _, case in sorted(found, key=lambda one: one[:2])]
+        """Tell the alerts that go on, in the order in which they are to be looked at."""
+        ongoing = in_order(case.latest for case in self._cases.values() if case.is_open)
+        return [self._cases[alert.alert_id] for alert in ongoing]
 
     def resolved_alerts(self) -> list[AlertCase]:
         """Tell the alerts that are over, the last resolved first."""

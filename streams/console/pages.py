@@ -18,7 +18,7 @@ from streams.console.plot import Marks, Span, lanes
 from streams.console.probing import ProcessHealth
 from streams.console.shown import axis
 from streams.console.signal_memory import SignalPoint, around, contributes
-from streams.story_text import step_lines
+from streams.story_text import ranker_text, step_lines
 from streams.topics import ALERTS, AUDIT, FEEDBACK, GUARDRAILS, LIMIT_ACKS, RATE_LIMITS
 
 _MOST_ROWS = 200
@@ -91,6 +91,7 @@ class Pages:
             said=view.feedback_of(alert.alert_id),
             runbook=f"{base.rstrip('/')}/{alert.runbook.removeprefix('deploy/')}" if base else "",
             story=self._story(alert.alert_id),
+            ranker_text=ranker_text,
             **self._plot(alert, self._points(alert, span), span, marks),
         )
 

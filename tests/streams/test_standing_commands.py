@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from typer.testing import CliRunner, Result
 
+from detectors.results import Alert, LearnedRank, Severity
 from streams.broker import Broker
 from streams.cli import app
 from streams.topics import ALERTS, GUARDRAILS, RATE_LIMITS
@@ -103,6 +104,24 @@ def test_open_alerts_come_the_worst_first_each_by_its_latest_revision(own_broker
     assert names(own_broker.url, "alert_id", "alerts") == ["worst", "worse", "mild"]
     assert names(own_broker.url, "alert_id", "alerts", "--all") == ["worst", "worse", "mild", "over"]
     assert "a, b, c and 2 more" in squall(own_broker.url, "alerts").output
+
+
+def test_alerts_stand_as_verdicts_have_ordered_them_within_their_severity(own_broker: Broker) -> None:
+    def ranked(alert_id: str, severity: Severity, score: float, factor: float) -> Alert:
+        learned = LearnedRank(probability=0.5, factor=factor, verdicts=64, rank_before=1)
+        return msgspec.structs.replace(an_alert(alert_id, severity=severity, score=score), ranker=learned)
+
+    alerts = [
+        ranked("noisy", "warning", 12.0, 0.69),
+        ranked("true", "warning", 10.0, 1.41),
+        ranked("grave", "critical", 11.0, 0.5),
+        an_alert("new", severity="info", score=20.0),
+    ]
+    send(own_broker.url, [sent(ALERTS, alert.alert_id, alert) for alert in alerts])
+    assert names(own_broker.url, "alert_id", "alerts") == ["new", "grave", "true", "noisy"]
+    assert "x 0.69" in squall(own_broker.url, "alerts").output
+    told = squall(own_broker.url, "explain", "noisy").output
+    assert "64 verdicts make it 50% likely to be called true, so that its score counts 0.69 times" in told
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from prometheus_client import CollectorRegistry
 
 from detectors.decisions import AuditRecord, LimitAck, Override
 from detectors.errors import ConfigError
-from detectors.results import Evidence, Signal, SignalFrame, SignalTick
+from detectors.results import Evidence, LearnedRank, Signal, SignalFrame, SignalTick
 from streams.broker import Broker, EmbeddedBroker
 from streams.console.console_settings import ConsoleSettings
 from streams.console.serving import serve
@@ -95,6 +95,20 @@ async def test_every_page_shows_what_the_topics_say(own_broker: Broker) -> None:
     assert "gone" not in pages["/limits"].text
     assert "No limit is in force for accounts with “nobody”" in filtered.text
     assert [page.status for page in missing] == [404] * 3
+
+
+async def test_what_verdicts_did_to_an_alerts_place_is_shown_and_orders_the_queue(own_broker: Broker) -> None:
+    ranked = [
+        msgspec.structs.replace(
+            an_alert(name, score=score, title=name), rank=rank, ranker=LearnedRank(likely, factor, 64, 3 - rank)
+        )
+        for name, score, rank, likely, factor in (("noisy", 12.0, 2, 0.23, 0.69), ("telling", 10.0, 1, 0.75, 1.41))
+    ]
+    async with visited(own_broker.url, [sent(ALERTS, one.alert_id, one) for one in ranked]) as visitor:
+        queue, noisy = (await visitor.get("/")).text, (await visitor.get("/alerts/noisy")).text
+    assert queue.index("telling") < queue.index("noisy")
+    assert re.search(r"by verdicts . 0\.69", queue)
+    assert "rank 2, by score alone 1: 64 verdicts make it 23% likely to be called true" in noisy
 
 
 async def test_what_topics_say_is_shown_and_never_obeyed(own_broker: Broker) -> None:
