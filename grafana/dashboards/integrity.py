@@ -162,6 +162,21 @@ _MARKET = Section(
             runbook="thin_book",
         ),
         series(
+            "Cost of trading",
+            "What takers paid beyond the mid price, twice, and the slippage of a standard order, by the mid price.",
+            "percentunit",
+            Query("max by (symbol) (squall_market_effective_spread_ratio{S})", "effective spread {{symbol}}"),
+            Query("max by (symbol) (squall_market_slippage_ratio{S})", "slippage {{symbol}}"),
+            runbook="thin_book",
+        ),
+        series(
+            "Fills in a lively market",
+            "Factor by which a cost grows when volatility doubles: 1, fills do not suffer; above 2, liquidity leaves.",
+            "short",
+            Query("max by (symbol, of) (squall_market_fill_degradation_ratio{S})", "{{symbol}} {{of}}"),
+            runbook="thin_book",
+        ),
+        series(
             "Imbalance",
             "Bid less ask depth by their sum, within 25 basis points: 1 is a book without asks.",
             "percentunit",

@@ -173,6 +173,13 @@ _HEALTH = Section(
             runbook="squallmodelfailing",
         ),
         series(
+            "Ground that has moved",
+            "Inputs and models, by how many symbols have drifted, or what they stand on has, within half an hour.",
+            "short",
+            Query("sum by (of) (squall_drift_ground_moved{W})", "{{of}}"),
+            runbook="drift",
+        ),
+        series(
             "Degradation",
             "Above 0 heavy models look at a sample, since the worker lags.",
             "short",
