@@ -1,5 +1,6 @@
 """One input of one symbol, watched for faults."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,14 +49,16 @@ class FeedWatch(Watch[FeedFault]):
     """`FeedFault` on one topic of a symbol.
 
     Topics that come by the clock are scored at each tick in which they came, and when they fail to come; others only
-    when something is wrong with what came.
+    when something is wrong with what came. `heard` says when each topic of the symbol last came, and is kept up by whom
+    it belongs to.
     """
 
     name = pattern = "feed_fault"
 
-    def __init__(self, spot: Spot, topic: str, clocked: bool) -> None:
+    def __init__(self, spot: Spot, topic: str, clocked: bool, heard: Mapping[str, int]) -> None:
         super().__init__(spot)
         self.topic = topic
+        self._heard = heard
         self.clocked = clocked
         #: When it last came, when silence is to be looked at, and until when it counts as faulty.
         self.last_us = 0
@@ -124,17 +127,22 @@ class FeedWatch(Watch[FeedFault]):
         if verdict is None:
             return []
         verdict = msgspec.structs.replace(verdict, contributions=self.detector.explain_one(x))
-        return [self._told(self._signal(end_us, verdict, evidence), end_us)]
+        return [self._told(self._signal(tick, verdict, evidence), end_us)]
 
     def _all_silent(self, end_us: int, others_us: int) -> bool:
         """Whether other inputs have been silent for half of this one's silence: it may be the symbol that is."""
         silent_us = end_us - self.last_us
         return silent_us > _SOONEST_US and others_us < self.last_us + silent_us // 2
 
-    def _signal(self, end_us: int, verdict: Verdict, evidence: EvidenceWindow) -> Signal:
+    def shown_by(self, tick: int, length: int) -> tuple[str, ...]:
+        """Every topic of the symbol that came of late: what is wrong with one is seen beside the others."""
+        since_us = (tick + 1 - length) * self.tick_us
+        return tuple(sorted(topic for topic, us in self._heard.items() if us > since_us)) or (self.topic,)
+
+    def _signal(self, tick: int, verdict: Verdict, evidence: EvidenceWindow) -> Signal:
         return signal_of(
             verdict,
-            end_us,
+            (tick + 1) * self.tick_us,
             detector=self.name,
             pattern=self.pattern,
             scope=self.scope,
@@ -143,6 +151,7 @@ class FeedWatch(Watch[FeedFault]):
             accounts=(),
             notional=0.0,
             evidence=evidence,
+            topics=self.shown_by(tick, evidence.length),
         )
 
     def _told(self, signal: Signal, end_us: int) -> Signal:

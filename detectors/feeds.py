@@ -159,7 +159,7 @@ class Feeds:
             is_faulty = any(found.counts())
             watch = feeds.watches.get(topic)
             if watch is None and (topic in CLOCKED or is_faulty):
-                watch = feeds.watches[topic] = self._new(symbol, topic)
+                watch = feeds.watches[topic] = self._new(symbol, topic, feeds.heard)
                 watch.begin(feeds.since_s)
             if watch is not None and (watch.clocked or is_faulty):
                 book = state.book if state is not None and topic == "books" else None
@@ -183,12 +183,13 @@ class Feeds:
             if missing:
                 faults.setdefault("trades", Faults()).missing = missing
 
-    def _new(self, symbol: str, topic: str) -> FeedWatch:
+    def _new(self, symbol: str, topic: str, heard: dict[str, int]) -> FeedWatch:
         if symbol == _WHOLE:
             entity = f"{topic}[{self._partition}]"
-            return TopicWatch(Spot.of_market(entity, self._settings, self._counters), topic, clocked=False)
+            spot = Spot.of_market(entity, self._settings, self._counters)
+            return TopicWatch(spot, topic, clocked=False, heard=heard)
         spot = Spot.of_symbol(symbol, self._settings, self._counters)
-        return FeedWatch(spot, topic, topic in CLOCKED)
+        return FeedWatch(spot, topic, topic in CLOCKED, heard)
 
     def kept(self) -> dict[str, Entities[Any]]:
         """The inputs of each symbol."""
@@ -215,7 +216,7 @@ class Feeds:
         if "ids" in state:
             feeds.ids.restore(state["ids"])
         for topic, saved in state["watches"].items():
-            feeds.watches[topic] = self._new(symbol, topic)
+            feeds.watches[topic] = self._new(symbol, topic, feeds.heard)
             feeds.watches[topic].restore(saved, notes)
         return feeds
 
