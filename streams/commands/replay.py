@@ -25,7 +25,7 @@ def replay(
     """Run recorded events through the detectors, without a broker.
 
     Several files are merged by time. Writes alerts, rate-limits, guardrails, audit, signals and dead-letters as NDJSON,
-    and summary.json.
+    and summary.json. Of operators it knows nothing: no orders are followed, and no verdicts reorder alerts.
     """
     from streams.replay import Replay  # noqa: PLC0415 - the models load slowly, and `squall --help` should not
     from streams.report import require_drawing, write_report  # noqa: PLC0415
