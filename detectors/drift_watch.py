@@ -48,6 +48,8 @@ class DriftWatch(SymbolTickWatch[Drift]):
         #: By series, seconds and the sum of logarithms of the minute; it counts when it was heard from its beginning.
         self._sums: dict[str, list[float]] = {}
         self._is_whole = False
+        #: The topics of the tick at hand.
+        self._shown_by: tuple[str, ...] = ()
 
     @classmethod
     def concerns(cls, state: SymbolTick) -> bool:
@@ -64,6 +66,7 @@ class DriftWatch(SymbolTickWatch[Drift]):
 
     def close_tick(self, tick: int, state: SymbolTick, evidence: EvidenceWindow) -> list[Signal]:
         """Count; when a second is over take it in, when a minute is over judge it."""
+        self._shown_by = _topics_of(state)
         second, signals = tick // self._ticks_a_second, list[Signal]()
         if second != self._second:
             self._end_second()
@@ -82,6 +85,10 @@ class DriftWatch(SymbolTickWatch[Drift]):
             self._add("depth", x["bid_depth_25bp"] + x["ask_depth_25bp"])
             self._add("spread", x["spread_bp"])
         return signals
+
+    def shown_by(self, tick: int, length: int) -> tuple[str, ...]:
+        """What came when the minute was over: a sample of what it is like now."""
+        return self._shown_by
 
     def _end_second(self) -> None:
         for name, count in self._counts.items():
@@ -133,3 +140,15 @@ class DriftWatch(SymbolTickWatch[Drift]):
         self._second, counts, self._has_book, sums, self._is_whole = rest
         self._counts = dict(counts)
         self._sums = {name: list(sum_) for name, sum_ in sums.items()}
+
+
+def _topics_of(state: SymbolTick) -> tuple[str, ...]:
+    """The topics of which the symbol has events in a tick."""
+    came = {
+        "books": state.book is not None,
+        "cancels": bool(state.cancelled),
+        "liquidations": state.liquidated is not None,
+        "tickers": state.references is not None,
+        "trades": bool(state.traded),
+    }
+    return tuple(topic for topic, some in came.items() if some)

@@ -31,6 +31,7 @@ class ExecutionWatch(SymbolTickWatch[ExecutionQuality]):
     """
 
     name = "execution_quality"
+    topics = ("books",)
     pattern = "thin_book"
 
     def __init__(self, spot: Spot) -> None:

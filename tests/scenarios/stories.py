@@ -6,9 +6,9 @@ from collections.abc import Callable
 from functools import cache
 
 from detectors.events import BookSnapshot, LeverageChange
-from detectors.results import Alert
+from detectors.results import Alert, Signal
 from tests.detectors.full_flow import full_flow
-from tests.detectors.further_flows import PRICE, SYMBOL, contract, in_order
+from tests.detectors.further_flows import PRICE, SYMBOL, contract, in_order, trades
 from tests.detectors.workers import results_of_pipeline
 from tests.helpers import Arrival, Log, at_us, quick_settings
 
@@ -37,15 +37,39 @@ def _crowd_below_the_price() -> list[Arrival]:
     return in_order(found)
 
 
+def _trade_that_grows_for_good() -> list[Arrival]:
+    """After some hours there are ten times as many trades, and it stays so."""
+    grown_s = 190 * 60.0
+    return trades(5, grown_s + 1_800.0, lambda time_s: 1.0 if time_s >= grown_s else 0.1)
+
+
+def _dear_fills() -> list[Arrival]:
+    """Books as deep as ever, and a spread that is suddenly five times as wide."""
+    chance, found = random.Random(6), list[Arrival]()
+    for number in range(1_500):
+        time_s = 0.25 * number + 0.05 * chance.random()
+        half = 1e-4 * chance.uniform(0.8, 1.2) * (5.0 if time_s > 350.0 else 1.0)
+        mid = PRICE * math.exp(2e-5 * math.sin(time_s))
+        sides = [
+            [(mid * (1.0 + sign * (half + 1e-4 * level)), chance.uniform(2.0, 3.0)) for level in range(15)]
+            for sign in (-1, 1)
+        ]
+        found.append(("books", BookSnapshot(at_us(time_s), SYMBOL, *sides)))
+    return found
+
+
 STORIES: dict[str, Callable[[], list[Arrival]]] = {
     "everything at once": full_flow,
     "a contract that heats up": _heating_contract,
     "a crowd below the price": _crowd_below_the_price,
+    "trade that grows for good": _trade_that_grows_for_good,
+    "dear fills": _dear_fills,
 }
 
 
 @cache
-def told(story: str) -> tuple[Log, tuple[Alert, ...]]:
-    """The input of a story as Kafka would keep it, and the alerts that came of it."""
+def told(story: str) -> tuple[Log, tuple[Alert, ...], tuple[Signal, ...]]:
+    """The input of a story as Kafka would keep it, and the alerts and signals that came of it."""
     log = Log(STORIES[story](), _PARTITIONS)
-    return log, tuple(results_of_pipeline(log, quick_settings()).alerts)
+    results = results_of_pipeline(log, quick_settings())
+    return log, tuple(results.alerts), tuple(results.signals)

@@ -23,7 +23,7 @@ _OF_SILENCE = {"feed_fault"}
 
 def alerts() -> Iterator[tuple[str, Log, Alert]]:
     for story in STORIES:
-        log, found = told(story)
+        log, found, _ = told(story)
         for alert in found:
             yield story, log, alert
 
@@ -100,7 +100,7 @@ def test_an_explanation_adds_up_and_has_numbers_with_units(story: str) -> None:
 
 @pytest.mark.parametrize("story", STORIES)
 def test_each_stretch_of_evidence_holds_events_of_what_the_alert_is_about(story: str) -> None:
-    log, found = told(story)
+    log, found, _ = told(story)
     for alert in found:
         assert alert.evidence, alert.title
         for part in alert.evidence:
@@ -114,7 +114,7 @@ def test_each_stretch_of_evidence_holds_events_of_what_the_alert_is_about(story:
 
 @pytest.mark.parametrize("story", STORIES)
 def test_evidence_holds_events_within_the_window_and_of_every_account_that_is_named(story: str) -> None:
-    log, found = told(story)
+    log, found, _ = told(story)
     for alert in found:
         events = [event for part in alert.evidence for event in shown(log, part) if is_of(alert, event)]
         # Accounts in step are looked for at the end of a second.
