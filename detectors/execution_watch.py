@@ -33,6 +33,7 @@ class ExecutionWatch(SymbolTickWatch[ExecutionQuality]):
     name = "execution_quality"
     topics = ("books",)
     pattern = "thin_book"
+    prior_scale = 0.5
 
     def __init__(self, spot: Spot) -> None:
         super().__init__(spot)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
 
 import msgspec
 from hypothesis import given, settings
@@ -13,12 +14,13 @@ from detectors.features.market import MarketTick, SymbolTick
 from detectors.ledger import EvidenceWindow
 from detectors.results import Signal
 from detectors.symbol_watch import SymbolWatch
-from detectors.watch import Spot
+from detectors.watch import Spot, SymbolTickWatch
 from tests.detectors.further_flows import SYMBOL, books, cancels, in_order, trades
 from tests.helpers import Arrival, at_us
 
+W = TypeVar("W", bound=SymbolTickWatch[Any])
+
 TICK_US = 100_000
-TICKS_A_MINUTE = 600
 NOTHING = EvidenceWindow(100)
 
 
@@ -63,11 +65,15 @@ def test_a_model_says_for_half_an_hour_that_its_ground_has_moved() -> None:
     assert "trades" not in moved[first + 31]
 
 
+def a_watch_of(kind: type[W]) -> W:
+    return kind(Spot.of_symbol(SYMBOL, CoreSettings(), Counter()))
+
+
 def a_watch() -> DriftWatch:
-    return DriftWatch(Spot.of_symbol(SYMBOL, CoreSettings(), Counter()))
+    return a_watch_of(DriftWatch)
 
 
-def feed(watch: DriftWatch, ticks: dict[int, SymbolTick]) -> list[Signal]:
+def feed(watch: SymbolTickWatch[Any], ticks: dict[int, SymbolTick]) -> list[Signal]:
     signals = []
     for tick, state in ticks.items():
         if state.accounts or state.trades:
