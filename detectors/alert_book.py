@@ -267,7 +267,10 @@ class AlertBook:
     def _alert(self, one: _Open, status: Status, now_us: int, places: Mapping[str, _Place]) -> Alert:
         finding = one.finding
         rank, learned = places[one.alert_id]
-        self._ranker.remember(one.alert_id, self._traits(one))
+        traits = self._traits(one)
+        if isinstance(learned, LearnedRank):
+            learned = msgspec.structs.replace(learned, because=self._ranker.because(traits))
+        self._ranker.remember(one.alert_id, traits)
         return Alert(
             alert_id=one.alert_id,
             revision=one.revision,

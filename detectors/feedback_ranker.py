@@ -12,11 +12,13 @@ from detectors.decisions import Feedback
 from detectors.entities import Entities
 from detectors.measures import Measure
 from detectors.ranker_settings import Ranker
+from detectors.results import Lean
 from detectors.revival import revived
 from detectors.verdict_model import Traits, VerdictModel
 
 #: Records of `feedback` that wait for their time; of more, those that would count last are passed over.
 _MOST_WAITING = 10_000
+_MOST_LEANS = 3
 TRUE, FALSE, NOISE = "true", "false", "noise"
 
 
@@ -79,6 +81,8 @@ class FeedbackRanker:
     (None, 8, True)
     >>> ranker.opinion(Traits("thin_book", "X", "warning", 1e-9, 1e6, 10_000_000, families=1, repeats=0))
     (0.34639, 0.808198)
+    >>> ranker.because(Traits("thin_book", "X", "warning", 1e-9, 1e6, 10_000_000, families=1, repeats=0))[0]
+    Lean(feature='pattern_history', log_odds=-0.413)
     """
 
     def __init__(self, settings: Ranker, counters: Counter[str]) -> None:
@@ -115,6 +119,10 @@ class FeedbackRanker:
         """How likely an alert is to be called true, and how many times its score counts."""
         probability = round(self._model.probability(traits), 6)
         return probability, round(self._settings.max_factor ** (2.0 * probability - 1.0), 6)
+
+    def because(self, traits: Traits) -> tuple[Lean, ...]:
+        """The features of an alert that say most for or against a true verdict."""
+        return tuple(Lean(name, round(log_odds, 3)) for name, log_odds in self._model.leans(traits)[:_MOST_LEANS])
 
     def remember(self, alert_id: str, traits: Traits) -> None:
         """Note what an alert is now that it is said."""

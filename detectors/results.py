@@ -177,17 +177,25 @@ class SignalTick(msgspec.Struct, frozen=True, omit_defaults=True):
     profiles: tuple[BookProfile, ...] = ()
 
 
+class Lean(msgspec.Struct, frozen=True):
+    """How much one feature of an alert speaks for a true verdict, in natural log odds; below 0 against it."""
+
+    feature: str
+    log_odds: float
+
+
 class LearnedRank(msgspec.Struct, frozen=True):
     """What operators' verdicts have done to an alert's place in the queue.
 
     `probability` is that of a true verdict; within its severity the score counts `factor` times; `verdicts` is how many
-    that was learned from, `rank_before` the rank by score alone.
+    that was learned from, `rank_before` the rank by score alone; `because` holds the features that say most.
     """
 
     probability: float
     factor: float
     verdicts: int
     rank_before: int
+    because: tuple[Lean, ...] = ()
 
 
 class Alert(msgspec.Struct, frozen=True):

@@ -94,6 +94,12 @@ class VerdictModel:
         found: float = self._regression.predict_proba_one(self._features(traits))[True]
         return min(max(found, _LEAST), _MOST)
 
+    def leans(self, traits: Traits) -> list[tuple[str, float]]:
+        """Features with what each adds to the log odds of a true verdict, those that say most first."""
+        weights = self._regression.weights
+        parts = [(name, weights.get(name, 0.0) * value) for name, value in self._features(traits).items()]
+        return sorted(parts, key=lambda part: (-abs(part[1]), part[0]))
+
     def learn(self, traits: Traits, was_true: bool) -> None:
         """Predict a verdict, then take it in."""
         fade = 0.5 ** (1.0 / _HALF_LIFE)

@@ -58,10 +58,21 @@ def ranker_text(rank: int, learned: LearnedRank) -> str:
     --------
     >>> ranker_text(2, LearnedRank(0.231766, 0.689416, 64, 1))
     'rank 2, by score alone 1: 64 verdicts make it 23% likely to be called true, so that its score counts 0.69 times'
+    >>> from detectors.results import Lean
+    >>> because = Lean("pattern=thin_book", -0.8), Lean("size", 0.5)
+    >>> ranker_text(1, LearnedRank(0.5, 1.0, 64, 1, because)).partition("; ")[2]
+    'for it speaks size; against it pattern thin book'
     """
     moved = f"rank {rank}, by score alone {learned.rank_before}" if rank != learned.rank_before else f"rank {rank}"
     likely = f"{learned.verdicts} verdicts make it {learned.probability:.0%} likely to be called true"
-    return f"{moved}: {likely}, so that its score counts {learned.factor:.2f} times"
+    pro = ", ".join(_words(one.feature) for one in learned.because if one.log_odds > 0.0)
+    contra = ", ".join(_words(one.feature) for one in learned.because if one.log_odds < 0.0)
+    why = (f"; for it speaks {pro}" if pro else "") + (f"; against it {contra}" if contra else "")
+    return f"{moved}: {likely}, so that its score counts {learned.factor:.2f} times{why}"
+
+
+def _words(feature: str) -> str:
+    return feature.replace("=", " ").replace("_", " ")
 
 
 def _alert_lines(alert: Alert) -> Iterator[str]:

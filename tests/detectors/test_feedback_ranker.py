@@ -127,6 +127,20 @@ def test_the_first_two_verdicts_by_hand() -> None:
     assert base == pytest.approx((fade * math.log(2) - math.log(1 / 3)) / (fade + 1), abs=1e-9)
 
 
+def test_reasons_are_what_the_features_add_to_the_log_odds_the_largest_first() -> None:
+    chance, ranker = random.Random(5), a_ranker()
+    for number in range(20):
+        ranker.take(said(str(number), "true" if chance.random() < 0.4 else "false"))
+    ranker.settle(60 * SECOND_US)
+    model = VerdictModel()
+    model.restore(ranker.state()["model"])
+    leans = model.leans(traits())
+    assert [abs(log_odds) for _, log_odds in leans] == sorted((abs(log_odds) for _, log_odds in leans), reverse=True)
+    total = sum(log_odds for _, log_odds in leans) + ranker.state()["model"]["intercept"][0]
+    assert ranker.opinion(traits())[0] == pytest.approx(1 / (1 + math.exp(-total)), abs=1e-6)
+    assert [one.feature for one in ranker.because(traits())] == [name for name, _ in leans[:3]]
+
+
 def test_a_verdict_said_again_is_no_second_one() -> None:
     once, again = a_ranker(), a_ranker()
     for ranker, times in ((once, 1), (again, 5)):
