@@ -3,11 +3,13 @@
 from detectors.config import Alerts
 from detectors.results import Pattern, Severity
 
-#: A share is one in so many. Five sixths go to the five streams that every exchange has, the last sixth is shared by
-#: the ten or so of the other patterns.
-STREAMS = 6
-FURTHER_STREAMS = 60
-MAIN: frozenset[Pattern] = frozenset({"cancel_burst", "leverage_spike", "thin_book", "correlated_stress"})
+#: A share is one in so many. Seven tenths go to the seven streams of what seldom has a harmless reason, the rest is
+#: shared by the nine or so of the other patterns.
+STREAMS = 10
+FURTHER_STREAMS = 30
+MAIN: frozenset[Pattern] = frozenset(
+    {"cancel_burst", "leverage_spike", "thin_book", "mark_divergence", "latency_shock", "correlated_stress"}
+)
 #: Detectors that say of a main pattern what another says of it already: they have the share of a further one.
 BESIDE: frozenset[str] = frozenset({"execution_quality"})
 #: What is wrong with inputs and models is no stress of a market: it is told, and correlated with nothing.

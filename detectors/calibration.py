@@ -26,7 +26,8 @@ class PeaksOverThreshold:
     Scores above a high quantile `t` of the stream itself are *peaks*; their excesses over `t` follow, for large `t`, a
     generalized Pareto distribution, so that `p(s) = (N_t / n) * (1 + shape * (s - t) / scale) ** (-1 / shape)`. Until
     there are enough peaks for a shape, the tail is exponential with its mean integrated out (a Lomax tail): wide while
-    little is known. Body scores (`s <= t`) answer 1.0: nothing to see.
+    little is known. The tail begins at the lowest peak there was: a score that leaps from 0 to 5 whenever there is
+    anything has no tail of that scale. Body scores (`s <= t`) answer 1.0: nothing to see.
 
     It catches what its stream has not shown before, and fails when the stream's own past was already abnormal. What
     lies beyond the level `guard` is learned as that level, and at most once in `refractory` scores: an attacker cannot
@@ -199,6 +200,8 @@ class PeaksOverThreshold:
 
     def _keep(self, excess: float) -> None:
         self.n_peaks += 1.0
+        leap = self._leap()
+        leap = self._leap()
         same_cluster = self.seen - self._last_peak <= self.run and self._used > 0
         self._last_peak = self.seen
         if same_cluster:
@@ -211,7 +214,7 @@ class PeaksOverThreshold:
         self._next = (self._next + 1) % self.max_peaks
         self._used = min(self._used + 1, self.max_peaks)
         self._since_fit += 1
-        if self._since_fit >= _REFIT_EVERY or self._used < _MIN_PEAKS_FOR_SHAPE:
+        if self._since_fit >= _REFIT_EVERY or self._used < _MIN_PEAKS_FOR_SHAPE or self._leap() != leap:
             self._fit = None
 
     def _follow(self) -> None:
@@ -234,17 +237,29 @@ class PeaksOverThreshold:
         self._quantile = self.threshold
 
     def _survival(self, excess: float) -> float:
+        # Where scores leap from silence to some height, the tail begins there: the leap is no part of its scale.
+        excess -= self._leap()
+        if excess <= 0.0:
+            return 1.0
         if self._used < _MIN_PEAKS_FOR_SHAPE:
-            weight = _SCALE_PRIOR_PEAKS * self.prior_scale + float(self._peaks[: self._used].sum())
-            return float((weight / (weight + excess)) ** (_SCALE_PRIOR_PEAKS + self._used))
+            weight, peaks = self._unknown_mean()
+            return float((weight / (weight + excess)) ** peaks)
         shape, scale = self._shape_and_scale()
         error = (1.0 + max(shape, 0.0)) / math.sqrt(self._used)
         heavier = pareto_tail(excess, max(shape + error, _LEAST_HEAVIER_SHAPE), scale)
         return (1.0 - _HEAVIER_WEIGHT) * pareto_tail(excess, shape, scale) + _HEAVIER_WEIGHT * heavier
 
+    def _leap(self) -> float:
+        return float(self._peaks[: self._used].min()) if self._used else 0.0
+
+    def _unknown_mean(self) -> tuple[float, float]:
+        """Scale and shape of the Lomax tail; the lowest peak has gone into where it begins."""
+        beyond = float(self._peaks[: self._used].sum()) - self._used * self._leap()
+        return _SCALE_PRIOR_PEAKS * self.prior_scale + beyond, _SCALE_PRIOR_PEAKS + max(self._used - 1, 0)
+
     def _shape_and_scale(self) -> tuple[float, float]:
         if self._fit is None:
-            self._fit = fit_generalized_pareto(np.maximum(self._peaks[: self._used], 1e-9))
+            self._fit = fit_generalized_pareto(np.maximum(self._peaks[: self._used] - self._leap(), 1e-9))
             self._since_fit = 0
         return self._fit
 
@@ -252,10 +267,11 @@ class PeaksOverThreshold:
         """The excess whose p-value is `guard`."""
         tail = min(1.0, self.guard * (self.n + 1.0) / (self.n_peaks + 0.5))
         if self._used < _MIN_PEAKS_FOR_SHAPE:
-            weight = _SCALE_PRIOR_PEAKS * self.prior_scale + float(self._peaks[: self._used].sum())
-            return float(weight * (tail ** (-1.0 / (_SCALE_PRIOR_PEAKS + self._used)) - 1.0))
+            weight, peaks = self._unknown_mean()
+            return self._leap() + weight * (tail ** (-1.0 / peaks) - 1.0)
         shape, scale = self._shape_and_scale()
-        return -scale * math.log(tail) if abs(shape) < 1e-6 else scale / shape * (tail**-shape - 1.0)
+        beyond = -scale * math.log(tail) if abs(shape) < 1e-6 else scale / shape * (tail**-shape - 1.0)
+        return self._leap() + beyond
 
     def state(self) -> State:
         """Everything learned, as plain values."""

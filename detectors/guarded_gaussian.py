@@ -118,9 +118,13 @@ class GuardedVector:
         self._weight = np.zeros(size)
         self._time_s = -1.0
 
+    def deviation(self) -> NDArray[np.float64]:
+        """The standard deviations, at least the floor."""
+        return np.maximum(np.sqrt(self._variance), self._floor)
+
     def z(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Deviations from the level; 0 for what did not come or was never seen."""
-        deviations = (values - self.mean) / np.maximum(np.sqrt(self._variance), self._floor)
+        deviations = (values - self.mean) / self.deviation()
         return np.where(np.isnan(deviations), 0.0, deviations)
 
     def learn(self, values: NDArray[np.float64], time_s: float) -> None:
@@ -131,9 +135,7 @@ class GuardedVector:
         first = came & np.isnan(self.mean)
         if first.any():
             self.mean = np.where(first, values, self.mean)
-        reach = np.where(
-            self._weight > 20 * gap_s, _LEARN_AT_MOST * np.maximum(np.sqrt(self._variance), self._floor), np.inf
-        )
+        reach = np.where(self._weight > 20 * gap_s, _LEARN_AT_MOST * self.deviation(), np.inf)
         error = np.where(came, np.minimum(np.maximum(values - self.mean, -reach), reach), 0.0)
         self._weight = np.minimum(self._weight + came * gap_s, self._half_life_s * _MEAN_LIFE)
         step = np.where(came, gap_s / np.maximum(self._weight, gap_s), 0.0)

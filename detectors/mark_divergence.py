@@ -28,8 +28,9 @@ _AGES = (("age of the mark price", "mark_age_s"), ("age of the index price", "in
 class MarkDivergence(Detector):
     """Mark against index, last trade against mark, and how long mark and index have stood still.
 
-    `r = ln(a / b)` of each pair has a guarded, exponentially weighted level; its deviation, either way, counts from
-    `inner_band` on: smaller divergences are ordinary however steady they usually are. What is beyond `outer_band` adds
+    `r = ln(a / b)` of each pair has a guarded, exponentially weighted level `m` and deviation `s`; what counts is
+    `min(|r - m|, |r| - inner_band) / s`: divergences within the inner band are ordinary however steady they usually
+    are. What is beyond `outer_band` adds
     `10 |r| / outer_band`, however unsteady the pair usually is, or however slowly it got there. The age of mark and of
     index is judged by the logarithm of its ratio to the usual interval, above a second. The largest part is the score.
 
@@ -118,7 +119,8 @@ class MarkDivergence(Detector):
             ratio = _ratio(x, one, other)
             if ratio is None or abs(ratio) < self.inner_band:
                 continue
-            z = abs(level.z(ratio))
+            # At the inner band it is 0: a score that leaps there would make every crossing a rarity.
+            z = min(abs(level.z(ratio)), (abs(ratio) - self.inner_band) / level.deviation)
             beyond = abs(ratio) / self.outer_band
             weight = min(z + (_BAND_SCORE * beyond if beyond >= 1.0 else 0.0), _MOST)
             usual = min(max(level.mean, -_FURTHEST), _FURTHEST)

@@ -8,7 +8,7 @@ from detectors.errors import MISSHAPEN, StateError
 from detectors.scorer import Scorer
 
 #: Raised when what a stage saves, or what it means, changes: state of another version is not taken up.
-STATE_VERSION = 3
+STATE_VERSION = 4
 
 
 class Restorable(Protocol):

@@ -27,10 +27,14 @@ _SIDES = np.array(
 )
 _SIDES /= _SIDES.sum(axis=1, keepdims=True)
 _SIDE_WEIGHTS: list[list[float]] = _SIDES.tolist()
-#: What is looked at: the worse side and both sides, as they stand and on average.
+#: Depths and slopes of each side: what shrinks by the same factor when a book thins.
+_DEPTHS = [[i for i, name in enumerate(_NAMES) if name.startswith(side) and _WORSE[i] < 0.0] for side in ("bid", "ask")]
+#: What is looked at: the worse side and both sides, as they stand and on average; all quantities, then shrinkage.
 _VIEWS = ("side", "both", "side on average", "both on average")
 _STATISTIC_FLOOR = 0.3
-_TREE_SHARE = 0.25
+_SHRINKAGE_FLOOR = 0.1
+#: What a deviation of the trees adds, as a share of the score.
+_TREE_SHARE = 0.02
 #: One book in so many teaches the trees: they are slow, and neighbours say the same.
 _TREES_EVERY = 4
 
@@ -39,11 +43,14 @@ class ThinBook(Detector):
     """Depth near the mid, slope, slippage and spread against their own recent level; only thinner is worse.
 
     The depth is that within 5, 10, 25 and 50 bp. Every quantity's logarithm has a guarded, exponentially weighted
-    level. Its z-score, signed so that worse is positive, is averaged over each side. Four views are taken: the worse
-    side, and the better (both are thin), as they stand and as averages over some seconds (a thinning that lasts stands
-    out more than a flicker). Each view is read against its own level and spread, since one side is often swept for a
-    moment where both seldom are; the most unusual view is the score. River's half-space trees on the vector of z-scores
-    add a quarter of their surprise, when the book is thin at all. The trees are the part that `one_in` thins out.
+    level. Two things are asked of each side: the mean of the z-scores of all quantities, signed so that worse is
+    positive; and the shrinkage, by which factor `exp(-s)` all depths and slopes are smaller than usual, `s = sum(w e) /
+    sum(w)` over the deviations `e` of their logarithms with `w = 1 / variance`: far levels hardly ever change, and say
+    most. Four views are taken of both: the worse side, and the better (both are thin), as they stand and as averages
+    over some seconds (a thinning that lasts stands out more than a flicker). Each view is read against its own level
+    and spread, since one side is often swept for a moment where both seldom are; the most unusual view is the score.
+    River's half-space trees on the vector of z-scores add a fiftieth of the score for each deviation of theirs. The
+    trees are the part that `one_in` thins out.
 
     It fails where the snapshot is shallower than the bands (all bands then say the same), and during the first minutes
     of a new regime.
@@ -88,7 +95,8 @@ class ThinBook(Detector):
         self.grace_s = grace_s
         self._level = GuardedVector(len(_NAMES), half_life_s, _FLOOR)
         self._smooth_level = GuardedVector(len(_NAMES), half_life_s, _FLOOR / 2)
-        self._views = [GuardedGaussian(half_life_s, _STATISTIC_FLOOR) for _ in _VIEWS]
+        floors = [_STATISTIC_FLOOR] * len(_VIEWS) + [_SHRINKAGE_FLOOR] * len(_VIEWS)
+        self._views = [GuardedGaussian(half_life_s, floor) for floor in floors]
         self._smooth = np.full(len(_NAMES), np.nan)
         self._trees = HalfSpaceSurprise(seed, half_life_s=half_life_s)
         self._time_s = -1.0
@@ -106,19 +114,19 @@ class ThinBook(Detector):
     def score_one(self, x: Features) -> float:
         """Deviations of the most unusual view above its level, 0 when the book is not thin."""
         now, smooth = self._z_scores(x)
-        thin = max(self._unusual(_views(now, smooth)))
+        thin = max(self._unusual(self._seen(now, smooth)))
         if thin <= 0.0:
             return 0.0
         if self._books % self.one_in:
             return thin
-        return thin + _TREE_SHARE * self._trees.surprise(_by_name(now))
+        return thin * (1.0 + _TREE_SHARE * self._trees.surprise(_by_name(now)))
 
     def learn_one(self, x: Features) -> None:
         """Move the levels towards this book."""
         time_s = x.get("time_s", 0.0)
         now, smooth = self._z_scores(x)
         self._scored = None
-        for view, value in zip(self._views, _views(now, smooth), strict=True):
+        for view, value in zip(self._views, self._seen(now, smooth), strict=True):
             view.learn(value, time_s)
         if self._books % (_TREES_EVERY * self.one_in) == 0:
             self._trees.learn(_by_name(now), time_s)
@@ -134,8 +142,8 @@ class ThinBook(Detector):
     def explain_one(self, x: Features) -> tuple[Contribution, ...]:
         """The quantities of the side (or sides) that is thin, with their usual values."""
         now, smooth = self._z_scores(x)
-        unusual = self._unusual(_views(now, smooth))
-        view = max(range(len(_VIEWS)), key=lambda index: unusual[index])
+        unusual = self._unusual(self._seen(now, smooth))
+        view = max(range(len(unusual)), key=lambda index: unusual[index]) % len(_VIEWS)
         lasting, both = view >= 2, view % 2 == 1
         z_scores, level = (smooth, self._smooth_level) if lasting else (now, self._level)
         seen = self._smoothed(_logs(x), x.get("time_s", 0.0)) if lasting else _logs(x)
@@ -156,6 +164,11 @@ class ThinBook(Detector):
             )
             for z, name, i in parts
         )
+
+    def _seen(self, now: NDArray[np.float64], smooth: NDArray[np.float64]) -> list[float]:
+        """All views: of the mean z-scores, then of the shrinkage."""
+        shrunk = [_shrinkage(z, level) for z, level in ((now, self._level), (smooth, self._smooth_level))]
+        return [*_views(*map(_side_means, (now, smooth))), *_views(*shrunk)]
 
     def _unusual(self, views: list[float]) -> list[float]:
         """Deviations of each view above its level; 0 for a view that is not thin."""
@@ -219,10 +232,19 @@ def _logs(x: Features) -> NDArray[np.float64]:
     return np.array([math.log1p(min(max(x[name], 0.0), 1e15)) if name in x else np.nan for name in _NAMES])
 
 
-def _views(now: NDArray[np.float64], smooth: NDArray[np.float64]) -> list[float]:
-    """The worse side's mean z-score and the better's, as they stand and on average."""
-    sides, averages = _side_means(now), _side_means(smooth)
-    return [max(sides), min(sides), max(averages), min(averages)]
+def _views(now: list[float], smooth: list[float]) -> list[float]:
+    """The worse side and the better, as they stand and on average."""
+    return [max(now), min(now), max(smooth), min(smooth)]
+
+
+def _shrinkage(z_scores: NDArray[np.float64], level: GuardedVector) -> list[float]:
+    """Of each side: how much smaller the logarithms of its depths are than usual, weighted by how steady each is."""
+    z, deviations = z_scores.tolist(), level.deviation().tolist()
+    found = []
+    for places in _DEPTHS:
+        weight = sum(1.0 / deviations[i] ** 2 for i in places)
+        found.append(sum(z[i] / deviations[i] for i in places) / weight)
+    return found
 
 
 def _side_means(z_scores: NDArray[np.float64]) -> list[float]:

@@ -183,3 +183,17 @@ def test_chance_is_calibrated_at_any_rate_of_scores(per_s: float) -> None:
             rare += scorer.pot.p_value(score) <= 1e-2
         scorer._learn(score, time_s)
     assert 0.7 <= rare / seen / 1e-2 <= 1.5
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_scores_that_leap_from_silence_hide_no_incident(seed: int) -> None:
+    """The height of the leap is no part of the tail's scale: 12 is as rare after leaps to 5 as 7 after leaps to 0."""
+    chance = random.Random(seed)
+    pot, flat = PeaksOverThreshold(warm_up=500), PeaksOverThreshold(warm_up=500)
+    for number in range(5_000):
+        above = chance.expovariate(1.0) if number % 250 == 249 else None
+        pot.learn(0.0 if above is None else 5.5 + above)
+        flat.learn(0.0 if above is None else 0.5 + above)
+    assert pot.p_value(17.5) == pytest.approx(flat.p_value(12.5), rel=0.1)
+    assert pot.p_value(17.5) < 1e-5
+    assert pot.p_value(5.6) > 2e-3
