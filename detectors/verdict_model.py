@@ -24,6 +24,7 @@ FEATURES = (
     *("rarity", "size", "persistence", "families", "severity", "repeats", "pattern_history", "symbol_history"),
     *(f"pattern={pattern}" for pattern in get_args(Pattern)),
 )
+_NOTHING: Features = dict.fromkeys(FEATURES, 0.0)
 
 
 class Traits(msgspec.Struct, frozen=True, array_like=True):
@@ -155,18 +156,16 @@ class VerdictModel:
         by_pattern, by_symbol = self._history.lean(traits)
         # Of what is no number, `max` gives the bound.
         decades = min(max(-math.log10(max(1e-300, traits.p_value)), 0.0), _MOST_DECADES)
-        values = (
-            (decades - 6.0) / 4.0,
-            (min(math.log10(1.0 + max(0.0, traits.notional)), _MOST_SIZE) - 4.0) / 2.0,
-            min(math.log10(1.0 + max(traits.lasted_us, 0) / 1e6), _MOST_LASTING) - 1.0,
-            min(traits.families - 1.0, 3.0),
-            _SEVERITY[traits.severity],
-            min(math.log2(1.0 + traits.repeats), 4.0),
-            4.0 * by_pattern,
-            4.0 * by_symbol,
-        )
-        one_hot = (float(pattern == traits.pattern) for pattern in get_args(Pattern))
-        return dict(zip(FEATURES, (*values, *one_hot), strict=True))
+        x = _NOTHING.copy()
+        x["rarity"] = (decades - 6.0) / 4.0
+        x["size"] = (min(math.log10(1.0 + max(0.0, traits.notional)), _MOST_SIZE) - 4.0) / 2.0
+        x["persistence"] = min(math.log10(1.0 + max(traits.lasted_us, 0) / 1e6), _MOST_LASTING) - 1.0
+        x["families"] = min(traits.families - 1.0, 3.0)
+        x["severity"] = _SEVERITY[traits.severity]
+        x["repeats"] = min(math.log2(1.0 + traits.repeats), 4.0)
+        x["pattern_history"], x["symbol_history"] = 4.0 * by_pattern, 4.0 * by_symbol
+        x[f"pattern={traits.pattern}"] = 1.0
+        return x
 
 
 def _regression() -> LogisticRegression:
