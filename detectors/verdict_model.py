@@ -9,6 +9,7 @@ from river.optim import AdaGrad
 from river.utils import VectorDict
 
 from detectors.base import Features, State
+from detectors.errors import StateError
 from detectors.results import Pattern, Severity
 from detectors.verdict_history import VerdictHistory
 
@@ -136,9 +137,12 @@ class VerdictModel:
         }
 
     def restore(self, state: State) -> None:
-        """Take up where `state()` was made."""
+        """Take up where `state()` was made; raises StateError when it holds what is no number."""
         regression = _regression()
         found = state["weights"]
+        numbers = [*state["intercept"], *state["losses"], *(part for parts in found.values() for part in parts)]
+        if not all(map(math.isfinite, numbers)):
+            raise StateError("state of verdicts: expected finite numbers, found others")
         if found:
             # A pattern that is new since then has learned nothing.
             learned = {name: found.get(name, (0.0, 0.0)) for name in FEATURES}

@@ -10,11 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from detectors.config import CoreSettings
+from detectors.correlation_stage import CorrelationStage
 from detectors.decisions import Feedback
 from detectors.feedback_ranker import FeedbackRanker
 from detectors.ranker_settings import Ranker
 from detectors.ranking import Queued, by_learned_score, by_score
-from detectors.results import Pattern
+from detectors.results import Alert, Pattern, Signal, SignalFrame, SignalTick
 from detectors.verdict_model import Traits, VerdictModel
 
 SECOND_US = 1_000_000
@@ -213,6 +215,44 @@ def test_what_waits_is_bounded_and_what_would_count_last_goes() -> None:
     assert len(waiting) == 10_000
     assert waiting[-1][0] == 9_999 * SECOND_US
     assert counters["feedback_over_max"] == 100
+
+
+@pytest.mark.parametrize(
+    ("part", "broken"),
+    [("weights", {"size": [math.nan, 1.0]}), ("intercept", [0.5]), ("losses", [1.0, math.inf, 1.0]), ("history", {})],
+)
+def test_a_model_whose_state_does_not_fit_learns_anew_and_says_so(part: str, broken: object) -> None:
+    ranker, notes = a_ranker(), list[str]()
+    ranker.take(said("0", "true"))
+    ranker.settle(60 * SECOND_US)
+    state = ranker.state()
+    state["model"] = state["model"] | {part: broken}
+    other = FeedbackRanker(SOON, Counter())
+    other.resume(state, notes)
+    assert len(notes) == 1
+    assert notes[0].startswith("what verdicts have taught begins afresh: ")
+    assert other.opinion(traits()) == (0.5, 1.0)
+
+
+def test_a_model_that_fails_is_counted_and_alerts_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("a model's own fault")
+
+    def said_of(tick: int) -> list[Alert]:
+        signal = Signal(
+            (tick + 1) * 100_000, "thin_book", "thin_book", "symbol", f"S{tick}", f"S{tick}", 1e-9, 1e-4, 9.0, ()
+        )
+        frame = SignalFrame("market/0", (tick + 1) * 100_000, at_rest=False, ticks=(SignalTick(tick, (signal,)),))
+        stage.push_frame(frame, tick, 0)
+        return list(stage.poll(0).alerts)
+
+    monkeypatch.setattr(VerdictModel, "learn", fail)
+    stage = CorrelationStage(["market/0"], CoreSettings(ranker=SOON))
+    (first,) = said_of(0)
+    stage.hear(Feedback(first.alert_id, "ann", 1, verdict="true"))
+    assert len(said_of(700)) == 2
+    assert stage.counters["model_failed"] == 1
+    assert list(stage.faults) == ["ranker: ZeroDivisionError: a model's own fault"]
 
 
 verdicts: st.SearchStrategy[Verdict] = st.sampled_from(["", "true", "false", "noise"])

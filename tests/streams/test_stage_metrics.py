@@ -63,6 +63,22 @@ def test_an_alert_that_is_over_is_shown_as_0_and_a_book_that_is_gone_not_at_all(
     assert board.value("market_spread_ratio", symbol="X") is None
 
 
+def test_verdicts_are_shown_and_a_ranker_that_goes_off_is_on_no_more() -> None:
+    stage = Told(
+        Measure("ranker_verdicts", ("noise",), 12),
+        Measure("ranker_state", ("on",), 1),
+        Measure("ranker_log_loss", ("base_rate",), 0.69),
+    )
+    board = Board(stage)
+    board.show()
+    assert board.value("ranker_verdicts", verdict="noise") == 12
+    assert board.value("ranker_log_loss", of="base_rate") == 0.69
+    stage.told = (Measure("ranker_state", ("off",), 1),)
+    board.show()
+    assert board.value("ranker_state", state="on") == 0
+    assert board.value("ranker_state", state="off") == 1
+
+
 def test_symbols_beyond_the_most_add_up_in_other_and_have_no_spread() -> None:
     symbols = ("X", "Y", "Z")
     board = Board(
