@@ -12,10 +12,12 @@ from detectors.alert_book import AlertBook, Finding
 from detectors.config import Alerts, CoreSettings
 from detectors.decisions import Override
 from detectors.events import BookSnapshot, Cancel, DerivativeTicker, Event, Latency, LeverageChange, Trade
+from detectors.feedback_ranker import FeedbackRanker
 from detectors.limit_controller import LimitController
 from detectors.market_stage import MarketStage
 from detectors.measures import Measure
 from detectors.pressed_tick import Candidate, PressedTick
+from detectors.ranker_settings import Ranker
 
 SECOND_US = 1_000_000
 
@@ -107,7 +109,7 @@ def test_limits_and_orders_in_force_are_measured_once() -> None:
 
 
 def test_open_alerts_are_measured_until_they_are_resolved() -> None:
-    book = AlertBook(Alerts(), "v", "r", Counter())
+    book = AlertBook(Alerts(), "v", "r", Counter(), FeedbackRanker(Ranker(), Counter()))
     finding = Finding(0, "thin_book", "X", "warning", 0.1, 1e-6, 0, "t", (), (), 0.0, (), 1)
     book.take([finding], SECOND_US)
     assert list(book.measures()) == [Measure("alerts_open", ("thin_book", "warning", "X"), 1)]

@@ -14,7 +14,8 @@ from tests.grafana.tools import ROOT, metrics_in, program, rules
 ALL = described()
 LABELS = {
     "action", "detector", "horizon_s", "indicator", "kind", "level", "mode", "of", "outcome", "partition", "pattern",
-    "pid", "python", "reason", "rule", "severity", "side", "sink", "stage", "state", "status", "symbol", "topic", "verdict",
+    "pid", "python", "reason", "rule", "severity", "side", "sink", "stage", "state", "status", "symbol", "topic",
+    "verdict",
 }  # fmt: skip
 #: Metrics that neither a dashboard nor a rule asks for, and what they are for.
 WITHOUT_PANEL = {
