@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
@@ -94,6 +95,24 @@ def test_symbols_beyond_the_most_add_up_in_other_and_have_no_spread() -> None:
     assert board.value("market_cancels_total", symbol="other") == 10
     assert board.value("guardrails_tripped", rule="price_move", level="hard", symbol="other") == 2
     assert board.value("market_spread_ratio", symbol="other") is None
+
+
+def test_costs_are_shown_as_shares_of_the_price_and_moved_ground_by_what_moved() -> None:
+    stage = Told(
+        Measure("effective_spread_bp", ("X",), 3.0),
+        Measure("slippage_bp", ("X",), 4.0),
+        Measure("fill_degradation", ("X", "slippage"), 1.5),
+        Measure("ground_moved", ("X", "thin_book"), 1.0),
+    )
+    board = Board(stage)
+    board.show()
+    assert board.value("market_effective_spread_ratio", symbol="X") == pytest.approx(3e-4)
+    assert board.value("market_slippage_ratio", symbol="X") == pytest.approx(4e-4)
+    assert board.value("market_fill_degradation_ratio", symbol="X", of="slippage") == 1.5
+    assert board.value("drift_ground_moved", symbol="X", of="thin_book") == 1.0
+    stage.told = ()
+    board.show()
+    assert board.value("drift_ground_moved", symbol="X", of="thin_book") is None
 
 
 @given(counts=st.lists(st.integers(0, 5), max_size=20), forgotten=st.sets(st.integers(0, 19)))
