@@ -15,6 +15,7 @@ from typing import Any, get_args
 import pytest
 
 import detectors
+from detectors.budget import MAIN
 from detectors.checks import detector_classes
 from detectors.config import CoreSettings
 from detectors.decisions import Indicator
@@ -90,9 +91,10 @@ def test_a_table_has_a_row_for_each_that_there_is_and_no_other(name: str, wanted
     assert sorted(first_cells(name)) == sorted(wanted)
 
 
-def test_patterns_are_of_the_families_and_rest_on_the_topics_that_the_core_says() -> None:
-    for name, _, family, topic in rows("Patterns"):
+def test_patterns_have_the_families_topics_and_shares_of_the_budget_that_the_core_gives_them() -> None:
+    for name, _, family, topic, budget in rows("Patterns"):
         pattern = next(one for one in get_args(Pattern) if f"`{one}`" in name)
+        assert budget == ("main" if pattern in MAIN else "further"), pattern
         assert topic == RESTS_ON.get(pattern, ""), pattern
         # One that is in no family but its own is told so, or stands for several.
         assert family in (family_of(pattern), "", "none: told, never correlated"), pattern
@@ -201,7 +203,7 @@ def strings_in_the_source() -> Iterator[tuple[str, ...]]:
     for path in (ROOT / "detectors").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.JoinedStr):
-                yield tuple(part.value for part in node.values if isinstance(part, ast.Constant))
+                yield tuple(str(part.value) for part in node.values if isinstance(part, ast.Constant))
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 yield (node.value,)
 
