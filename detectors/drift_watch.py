@@ -66,11 +66,11 @@ class DriftWatch(SymbolTickWatch[Drift]):
 
     def close_tick(self, tick: int, state: SymbolTick, evidence: EvidenceWindow) -> list[Signal]:
         """Count; when a second is over take it in, when a minute is over judge it."""
-        self._shown_by = _topics_of(state)
         second, signals = tick // self._ticks_a_second, list[Signal]()
         if second != self._second:
             self._end_second()
             if second // 60 != self._second // 60:
+                self._shown_by = _topics_of(state)
                 signals = self._end_minute(tick, evidence)
                 # What came before the first minute began is not known, nor how long it has been so.
                 self._is_whole = self._second >= 0

@@ -31,7 +31,6 @@ class ExecutionWatch(SymbolTickWatch[ExecutionQuality]):
     """
 
     name = "execution_quality"
-    topics = ("books",)
     pattern = "thin_book"
     prior_scale = 0.5
 
@@ -68,6 +67,11 @@ class ExecutionWatch(SymbolTickWatch[ExecutionQuality]):
             return []
         x = self._features(tick, end_us, book)
         return self.judge(tick, x, evidence)
+
+    def shown_by(self, tick: int, length: int) -> tuple[str, ...]:
+        """Books, and the trades that were compared with them."""
+        has_trades = self._traded_us > (tick + 1 - length) * self.tick_us
+        return ("books", "trades") if has_trades else ("books",)
 
     def _pay(self, state: SymbolTick) -> None:
         """Take in what takers paid beyond the mid: sums that do not depend on the order of trades."""
