@@ -46,20 +46,19 @@ _KINDS = ("repeats", "behind", "refused", "missing")
 
 
 class FeedWatch(Watch[FeedFault]):
-    """`FeedFault` on one topic of a symbol.
+    """`FeedFault` on one topic of a symbol: either on its clock, or on what is wrong with its events.
 
-    Topics that come by the clock are scored at each tick in which they came, and when they fail to come; others only
-    when something is wrong with what came. `heard` says when each topic of the symbol last came, and is kept up by whom
-    it belongs to.
+    A clock is scored at each tick in which the input came, and when it fails to come. Wrong events are scored when
+    there are some: where there never were any, a few are much, however restless the clock. `heard` says when each topic
+    of the symbol last came, and is kept up by whom it belongs to.
     """
 
     name = pattern = "feed_fault"
 
-    def __init__(self, spot: Spot, topic: str, clocked: bool, heard: Mapping[str, int]) -> None:
+    def __init__(self, spot: Spot, topic: str, heard: Mapping[str, int]) -> None:
         super().__init__(spot)
         self.topic = topic
         self._heard = heard
-        self.clocked = clocked
         #: When it last came, when silence is to be looked at, and until when it counts as faulty.
         self.last_us = 0
         self.due_us = NEVER_US
@@ -81,38 +80,34 @@ class FeedWatch(Watch[FeedFault]):
         self.scorer.begin(since_s)
         self.detector.learn_one({"time_s": since_s})
 
-    def come(
-        self, tick: int, faults: Faults, others_us: int | None, book: BookSnapshot | None, evidence: EvidenceWindow
-    ) -> list[Signal]:
-        """Score a tick in which the input came.
+    def come(self, tick: int, others_us: int, book: BookSnapshot | None, evidence: EvidenceWindow) -> list[Signal]:
+        """Score a tick in which the input came; `others_us` is when other inputs were heard before."""
+        end_us = (tick + 1) * self.tick_us
+        x: Features = {"time_s": self.time_s(tick), "came": 1.0}
+        if self.last_us and not self._all_silent(end_us, others_us):
+            x["gap_s"] = (end_us - self.last_us) / 1e6
+        if book is not None:
+            x["unchanged"] = float(self._count_unchanged(book))
+        found = self.judge(tick, x, evidence)
+        self.last_us = end_us
+        if self.detector.ready:
+            self.due_us = end_us + max(int(1e6 * self.detector.due_s(_SILENCE_DECADES)), _SOONEST_US)
+        return [self._told(signal, end_us) for signal in found]
 
-        `others_us` is when other inputs were heard before, None when nothing came but what was out of order.
-        """
+    def count(self, tick: int, faults: Faults, evidence: EvidenceWindow) -> list[Signal]:
+        """Score a tick in which something was wrong."""
         end_us, time_s = (tick + 1) * self.tick_us, self.time_s(tick)
-        if not self.clocked:
-            self.scorer.pot.learn_silence(min(int(time_s - self._scored_s), _MOST_SILENT_S))
-            # Nothing was wrong until now: the first fault is to be believed.
-            self.detector.learn_one({"time_s": time_s})
+        self.scorer.pot.learn_silence(min(int(time_s - self._scored_s), _MOST_SILENT_S))
+        # Nothing was wrong until now: the first fault is to be believed.
+        self.detector.learn_one({"time_s": time_s})
         self._scored_s = time_s
         counts = faults.counts()
-        self._ten.add(tick, {_ALL: counts} if any(counts) else {})
+        self._ten.add(tick, {_ALL: counts})
         self._reasons.add(tick, {reason: [many] for reason, many in faults.refused.items()})
         x: Features = {"time_s": time_s}
         for kind, now, ten in zip(_KINDS, counts, self._ten.get(_ALL), strict=True):
             x[f"{kind}_tick"], x[f"{kind}_10s"] = now, ten
-        if self.clocked and others_us is not None:
-            x["came"] = 1.0
-            if self.last_us and not self._all_silent(end_us, others_us):
-                x["gap_s"] = (end_us - self.last_us) / 1e6
-        if book is not None:
-            x["unchanged"] = float(self._count_unchanged(book))
-        found = self.judge(tick, x, evidence)
-        if others_us is None:
-            return [self._told(signal, end_us) for signal in found]
-        self.last_us = end_us
-        if self.clocked and self.detector.ready:
-            self.due_us = end_us + max(int(1e6 * self.detector.due_s(_SILENCE_DECADES)), _SOONEST_US)
-        return [self._told(signal, end_us) for signal in found]
+        return [self._told(signal, end_us) for signal in self.judge(tick, x, evidence)]
 
     def miss(self, tick: int, others_us: int, evidence: EvidenceWindow) -> list[Signal]:
         """Look at a silence that is due, when other inputs have been heard until `others_us`; nothing is learned."""

@@ -32,6 +32,8 @@ RESTS_ON: dict[Pattern, str] = {
 _TOPICS = ("trades", "cancels", "books", "tickers")
 #: In the place of a symbol: a topic of the partition as a whole.
 _WHOLE = ""
+#: Ends the name of a watch on the faults of a topic whose clock is watched too.
+_FAULTS = " (faults)"
 _NO_FAULTS = Faults()
 
 
@@ -152,22 +154,26 @@ class Feeds:
         signals: list[Signal] = []
         for topic in (*came, *sorted(topic for topic in faults if topic not in came)):
             found = faults.get(topic, _NO_FAULTS)
-            # What was refused came too: it is no silence.
-            is_heard = topic in came or bool(found.refused)
-            if is_heard:
+            if topic in came or found.refused:
+                # What was refused came too: it is no silence.
                 feeds.heard[topic] = end_us
-            is_faulty = any(found.counts())
-            watch = feeds.watches.get(topic)
-            if watch is None and (topic in CLOCKED or is_faulty):
-                watch = feeds.watches[topic] = self._new(symbol, topic, feeds.heard)
-                watch.begin(feeds.since_s)
-            if watch is not None and (watch.clocked or is_faulty):
-                book = state.book if state is not None and topic == "books" else None
-                others_us = _others_us(heard_before, topic) if is_heard else None
-                signals += watch.come(tick, found, others_us, book, evidence)
-                if watch.due_us != NEVER_US:
-                    self._due.set((symbol, topic), watch.due_us)
+                if topic in CLOCKED and symbol != _WHOLE:
+                    book = state.book if state is not None and topic == "books" else None
+                    clock = self._watch(feeds, symbol, topic, topic)
+                    signals += clock.come(tick, _others_us(heard_before, topic), book, evidence)
+                    if clock.due_us != NEVER_US:
+                        self._due.set((symbol, topic), clock.due_us)
+            if any(found.counts()):
+                name = f"{topic}{_FAULTS}" if topic in CLOCKED else topic
+                signals += self._watch(feeds, symbol, topic, name).count(tick, found, evidence)
         return signals
+
+    def _watch(self, feeds: _SymbolFeeds, symbol: str, topic: str, name: str) -> FeedWatch:
+        watch = feeds.watches.get(name)
+        if watch is None:
+            watch = feeds.watches[name] = self._new(symbol, topic, feeds.heard)
+            watch.begin(feeds.since_s)
+        return watch
 
     def _add_faults(
         self, tick: int, feeds: _SymbolFeeds, state: SymbolTick | None, faults: dict[str, Faults]
@@ -187,9 +193,9 @@ class Feeds:
         if symbol == _WHOLE:
             entity = f"{topic}[{self._partition}]"
             spot = Spot.of_market(entity, self._settings, self._counters)
-            return TopicWatch(spot, topic, clocked=False, heard=heard)
+            return TopicWatch(spot, topic, heard)
         spot = Spot.of_symbol(symbol, self._settings, self._counters)
-        return FeedWatch(spot, topic, topic in CLOCKED, heard)
+        return FeedWatch(spot, topic, heard)
 
     def kept(self) -> dict[str, Entities[Any]]:
         """The inputs of each symbol."""
@@ -215,9 +221,9 @@ class Feeds:
         feeds.heard = dict(state["heard"])
         if "ids" in state:
             feeds.ids.restore(state["ids"])
-        for topic, saved in state["watches"].items():
-            feeds.watches[topic] = self._new(symbol, topic, feeds.heard)
-            feeds.watches[topic].restore(saved, notes)
+        for name, saved in state["watches"].items():
+            feeds.watches[name] = self._new(symbol, name.removesuffix(_FAULTS), feeds.heard)
+            feeds.watches[name].restore(saved, notes)
         return feeds
 
 

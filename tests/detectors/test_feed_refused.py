@@ -38,7 +38,7 @@ def test_crossed_books_are_told_as_such_and_where_they_lie() -> None:
     alerts = grave(found_of(flow, trades(1, END_S), topic="books", reason="crossed_book").alerts)
     assert {(alert.pattern, alert.symbol) for alert in alerts} == {("feed_fault", SYMBOL)}
     assert alerts[0].title.startswith(f"Feed fault on {SYMBOL}: books, refused: crossed book ")
-    assert at_us(FAULT_S) < alerts[0].timestamp < at_us(FAULT_S + 5.0)
+    assert at_us(FAULT_S) < alerts[0].timestamp < at_us(FAULT_S + 8.0)
     (evidence,) = (one for one in alerts[0].evidence if one.topic == "books")
     assert evidence.last_offset > first_bad
 
@@ -95,11 +95,12 @@ def test_events_too_far_ahead_are_refused_and_told() -> None:
     refusals = [pipeline.push(topic, offset, event) for topic, offset, event in log.records]
     pipeline.flush()
     assert sum(one is not None for one in refusals) > 20
-    assert any("books, refused: future" in alert.title for alert in grave(pipeline.results().alerts, "feed_fault"))
+    reasons = {part.signal for signal in pipeline.results().signals for part in signal.contributions}
+    assert "books, refused: future" in reasons
 
 
 def _is_wild(number: int, event: object) -> bool:
-    return isinstance(event, BookSnapshot) and event.timestamp >= at_us(FAULT_S) and number % 3 == 0
+    return isinstance(event, BookSnapshot) and event.timestamp >= at_us(FAULT_S) and number % 2 == 0
 
 
 def test_made_up_symbols_take_no_memory() -> None:
