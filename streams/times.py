@@ -1,12 +1,18 @@
-"""Event time for people."""
+"""What time it is, and event time for people."""
 
 import re
+import time
 from datetime import UTC, datetime, timedelta
 
 from detectors.errors import ConfigError
 
 _UNITS_US = {"s": 1_000_000, "m": 60_000_000, "h": 3_600_000_000, "d": 86_400_000_000}
 _SPAN = re.compile(r"(?:[0-9]{1,9}[smhd])+")
+
+
+def now_us() -> int:
+    """What time it is, in microseconds since the epoch: what the exchange's times are compared with."""
+    return time.time_ns() // 1_000
 
 
 def clock_text(timestamp_us: int) -> str:

@@ -15,11 +15,11 @@ from detectors.results import Alert, LearnedRank
 from streams.codecs import decode_alert
 from streams.commands.author import AuthorOption, login_name
 from streams.commands.options import BrokerOption, ConfigOption, JsonOption, text_of
-from streams.commands.shown import now_us, print_json, show_table, tell_unreadable
+from streams.commands.shown import print_json, show_table, tell_unreadable
 from streams.console.actions import send_feedback, verdict_on
 from streams.settings import Settings
 from streams.summary import SEVERITY_STYLE, printable
-from streams.times import clock_text
+from streams.times import clock_text, now_us
 from streams.topic_reading import read_values
 from streams.topics import ALERTS
 

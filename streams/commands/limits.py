@@ -7,8 +7,9 @@ import uvloop
 
 from detectors.decisions import RateLimit
 from streams.commands.options import BrokerOption, ConfigOption, JsonOption, text_of
-from streams.commands.shown import now_us, print_json, show_table, tell_unreadable, until_text
+from streams.commands.shown import print_json, show_table, tell_unreadable, until_text
 from streams.settings import Settings
+from streams.times import now_us
 from streams.topic_reading import decoder_of, read_values
 from streams.topics import RATE_LIMITS
 

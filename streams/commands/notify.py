@@ -10,13 +10,13 @@ from rich.text import Text
 
 from detectors.errors import ConfigError
 from streams.commands.options import BrokerOption, ConfigOption, text_of
-from streams.commands.shown import now_us, show_table
+from streams.commands.shown import show_table
 from streams.notify.database import open_database
 from streams.notify.dead_letters import dead_letters, redeliver
 from streams.notify.endpoint import Endpoint, endpoints_of
 from streams.notify.wording import headline
 from streams.settings import Settings
-from streams.times import clock_text
+from streams.times import clock_text, now_us
 
 _FAILED = 1
 _DEAD_COLUMNS = ("given up", "sink", "word", "what", "attempts", "why", "message")

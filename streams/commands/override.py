@@ -13,13 +13,13 @@ from detectors.errors import ConfigError
 from detectors.orders import ACCOUNT_SCOPE, CONTROLLER, PATTERN_SCOPE
 from streams.commands.author import AuthorOption, login_name
 from streams.commands.options import BrokerOption, ConfigOption, JsonOption, text_of
-from streams.commands.shown import now_us, print_json, show_table, tell_unreadable, until_text
+from streams.commands.shown import print_json, show_table, tell_unreadable, until_text
 from streams.order_making import make_order
 from streams.order_sending import orders_given, send_order
 from streams.settings import Settings
 from streams.story_text import order_text
 from streams.summary import printable
-from streams.times import clock_text
+from streams.times import clock_text, now_us
 from streams.topics import OVERRIDES
 
 _COLUMNS = ("order", "until", "by", "why", "given", "id")

@@ -1,6 +1,5 @@
 """How records of topics are shown: as JSON for machines, with what could not be read told apart."""
 
-import time
 from collections.abc import Sequence
 
 import msgspec
@@ -11,11 +10,6 @@ from rich.text import Text
 
 from streams.summary import printable
 from streams.times import clock_text
-
-
-def now_us() -> int:
-    """What time it is: what the exchange's times are compared with."""
-    return time.time_ns() // 1_000
 
 
 def print_json(document: object) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from streams.console.probing import Prober
 from streams.console.shown import environment
 from streams.console.view import ConsoleView
 from streams.settings import Settings
+from streams.times import now_us
 
 _STATIC = Path(__file__).parent / "static"
 _LARGEST_FORM_BYTES = 16_384
@@ -44,11 +44,6 @@ _HEADERS = {
 }
 
 _log = logging.getLogger(__name__)
-
-
-def now_us() -> int:
-    """What time it is."""
-    return time.time_ns() // 1_000
 
 
 def build_app(settings: Settings, registry: CollectorRegistry, clock_us: Callable[[], int] = now_us) -> web.Application:

@@ -15,6 +15,7 @@ from streams.console.console_metrics import FOLLOWED, ConsoleMetrics
 from streams.console.pulse import Pulse
 from streams.console.view import ConsoleView
 from streams.settings import Settings
+from streams.times import now_us
 from streams.topic_reading import existing_partitions, is_at_end, lone_consumer
 from streams.topics import AUDIT, LIMIT_ACKS, SIGNALS
 
@@ -156,7 +157,7 @@ class Feed:
 
     def _set_connected(self, connected: bool) -> None:
         if connected:
-            self.heard_us = time.time_ns() // 1_000
+            self.heard_us = now_us()
             self.fault = ""
         if connected != self.connected:
             self.connected = connected

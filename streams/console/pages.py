@@ -19,6 +19,7 @@ from streams.console.probing import ProcessHealth
 from streams.console.shown import axis
 from streams.console.signal_memory import SignalPoint, around, contributes
 from streams.story_text import ranker_text, step_lines
+from streams.times import now_us
 from streams.topics import ALERTS, AUDIT, FEEDBACK, GUARDRAILS, LIMIT_ACKS, RATE_LIMITS
 
 _MOST_ROWS = 200
@@ -176,7 +177,7 @@ class Pages:
         now_s = time.monotonic()
         pulses = [(topic, pulse, pulse.rate(now_s)) for topic, pulse in self._desk.feed.pulses.items()]
         # Records have the broker's time, whatever the exchange's is.
-        wall_us = time.time_ns() // 1_000
+        wall_us = now_us()
         return self._desk.page(
             request, "pipeline.html.j2", watches="beat", pulses=pulses, numbers=_numbers, wall=wall_us
         )

@@ -1,6 +1,5 @@
 """The whole examination, in order: settings, broker, topics, rights, group, clocks."""
 
-import time
 from collections.abc import AsyncIterator, Iterator
 
 from aiokafka import TopicPartition
@@ -30,6 +29,7 @@ from streams.layers import DEFAULT
 from streams.mapping.field_mapping import FieldMapping
 from streams.mapping.mapping_file import read_mapping
 from streams.settings import Settings
+from streams.times import now_us
 from streams.topics import INPUT_TOPICS, SIGNALS, topics_on_broker
 
 _GROUP_TOPICS = (*MARKET_TOPICS, *ACCOUNT_TOPICS, SIGNALS)
@@ -150,7 +150,7 @@ async def _records(
     whole = {tp: (start, max(end, tails[tp].end if tp in tails else 0)) for tp, (start, end) in bounds.items()}
     newest = [tail.newest for tp, tail in tails.items() if tp.topic in inputs]
     readable = check_records(newest, mapping.file)
-    return [*await _offsets(settings, clients, group, committed, whole), *readable, *check_clocks(newest, _now_us())]
+    return [*await _offsets(settings, clients, group, committed, whole), *readable, *check_clocks(newest, now_us())]
 
 
 async def _offsets(
@@ -171,8 +171,4 @@ async def _offsets(
     written_us = await ask(lambda: records.written_at(clients, waiting), records.DEADLINE_S)
     if isinstance(written_us, Unanswered):
         return [*lines, Line("SKIP", "lag", f"not checked: {written_us.reason}")]
-    return [*lines, *check_lag(waiting, written_us, bounds, _now_us())]
-
-
-def _now_us() -> int:
-    return time.time_ns() // 1_000
+    return [*lines, *check_lag(waiting, written_us, bounds, now_us())]

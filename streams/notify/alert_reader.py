@@ -18,9 +18,9 @@ from streams.codecs import decode_alert
 from streams.notify.alert_faults import alert_fault
 from streams.notify.intake import Batch, Intake, Refused
 from streams.notify.notify_metrics import NotifyMetrics
-from streams.notify.sink_task import now_us
 from streams.security import client_security
 from streams.settings import Settings
+from streams.times import now_us
 from streams.topic_reading import TopicRecord, decoder_of, existing_partitions, is_at_end, read_topic
 from streams.topics import ALERTS, FEEDBACK, bootstrap_servers
 

@@ -22,9 +22,10 @@ from streams.notify.notify_metrics import NotifyMetrics
 from streams.notify.outbox import Outbox
 from streams.notify.posting import tls_context
 from streams.notify.silences import Silences
-from streams.notify.sink_task import SinkTask, now_us
+from streams.notify.sink_task import SinkTask
 from streams.orders import OrderLog
 from streams.settings import Settings
+from streams.times import now_us
 from streams.topic_feed import TopicFeed
 from streams.topics import OVERRIDES
 

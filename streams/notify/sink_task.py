@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import random
-import time
 from collections.abc import Callable, Set
 
 import aiohttp
@@ -15,6 +14,7 @@ from streams.notify.outbox import Outbox, Sealed
 from streams.notify.posting import Outcome, post
 from streams.notify.rendering import render
 from streams.notify.retrying import Breaker, pause_us
+from streams.times import now_us
 
 _log = logging.getLogger(__name__)
 #: Another process may queue dead letters again.
@@ -22,11 +22,6 @@ _LONGEST_REST_S, _SHORTEST_REST_S = 1.0, 0.05
 _RESENT_AT_ONCE = 100
 #: What is repeated is not late.
 _NEWS = ("opened", "updated", "resolved")
-
-
-def now_us() -> int:
-    """What time it is, in microseconds since the epoch."""
-    return time.time_ns() // 1_000
 
 
 class SinkTask:

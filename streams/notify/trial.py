@@ -10,7 +10,7 @@ from streams.notify.posting import Outcome, post, tls_context
 from streams.notify.rendering import render
 from streams.notify.samples import sample_message
 from streams.notify.sink_settings import Kind
-from streams.notify.sink_task import now_us
+from streams.times import now_us
 
 #: What keeps alerts open is told at once that the sample is over.
 _WORDS: dict[Kind, tuple[Word, ...]] = {

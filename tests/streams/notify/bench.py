@@ -30,7 +30,8 @@ from streams.notify.notify_metrics import NotifyMetrics
 from streams.notify.outbox import Outbox
 from streams.notify.samples import sample_alert
 from streams.notify.sink_settings import SinkSettings
-from streams.notify.sink_task import SinkTask, now_us
+from streams.notify.sink_task import SinkTask
+from streams.times import now_us
 from streams.topics import ALERTS
 from tests.streams.worker_bench import ROOT, free_port, probe, until
 

@@ -15,8 +15,8 @@ from streams.notify.alert_reader import AlertReader
 from streams.notify.database import open_database
 from streams.notify.intake import Intake
 from streams.notify.notify_metrics import NotifyMetrics
-from streams.notify.sink_task import now_us
 from streams.settings import Settings
+from streams.times import now_us
 from streams.topics import ALERTS, FEEDBACK, ensure_topics
 from tests.streams.notify.bench import alert, send_alerts, webhook
 from tests.streams.worker_bench import producing, until, watching_commits

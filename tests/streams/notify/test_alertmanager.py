@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from streams.notify.sink_settings import SinkSettings
-from streams.notify.sink_task import now_us
+from streams.times import now_us
 from tests.streams.notify.bench import AT_ONCE, alert, delivering, receiving
 from tests.streams.worker_bench import free_port, probe, until
 

@@ -7,8 +7,8 @@ import pytest
 
 from detectors.decisions import Override
 from streams.broker import Broker
-from streams.notify.sink_task import now_us
 from streams.orders import encode_order
+from streams.times import now_us
 from streams.topics import OVERRIDES, ensure_topics
 from tests.streams.notify.bench import AT_ONCE, SECRET, Notifier, alert, receiving, send_alerts
 from tests.streams.worker_bench import free_port, producing, until, watching_commits

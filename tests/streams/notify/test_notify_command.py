@@ -13,8 +13,8 @@ from streams.notify.database import alone_in, open_database
 from streams.notify.dead_letters import dead_letters
 from streams.notify.intake import Batch, Intake
 from streams.notify.outbox import Outbox
-from streams.notify.sink_task import now_us
 from streams.settings import Settings
+from streams.times import now_us
 from tests.streams.notify.bench import SECRET, alert, receiving, webhook
 
 SLACK = "https://hooks.example/T0123/B0123/do-not-show-me"

@@ -17,7 +17,7 @@ from streams.notify.alert_faults import alert_fault
 from streams.notify.messages import SEVERITIES, Item, Message, Word, message_id
 from streams.notify.rendering import render
 from streams.notify.sink_settings import Kind
-from streams.notify.sink_task import now_us
+from streams.times import now_us
 from tests.streams.notify.bench import alert
 from tests.streams.notify.golden import NOW_US, body_of, endpoint_to, message, samples
 

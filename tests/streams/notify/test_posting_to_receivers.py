@@ -10,7 +10,7 @@ from detectors.errors import ConfigError
 from streams.notify.dead_letters import dead_letters, redeliver
 from streams.notify.posting import tls_context
 from streams.notify.sink_settings import SinkSettings
-from streams.notify.sink_task import now_us
+from streams.times import now_us
 from tests.streams.notify.bench import AT_ONCE, SECRET, alert, delivering, receiving, webhook
 from tests.streams.worker_bench import until
 
