@@ -22,7 +22,6 @@ HORIZONS_S = (900, 1_800)
 #: How near the price liquidations count in the graph.
 _NEAR_BP = 200
 _GRAPH_EVERY_S = 60
-_EVIDENCE_S = 60
 
 
 class SymbolRisk(NamedTuple):
@@ -73,8 +72,9 @@ class CascadePool:
     ) -> list[Signal]:
         """Take one tick in, with evidence by symbol; symbols whose price is nearer to a cascade than it ever was."""
         placed = [move for move in moves if move.liquidations or move.cross_cents]
+        second = tick * self._tick_us // 1_000_000
         for symbol in sorted({move.symbol for move in placed} | {profile.symbol for profile in profiles}):
-            self._watch(symbol, tick).evidence.add(tick, evidence.get(symbol, ()))
+            self._watch(symbol, tick).evidence.add(second, evidence.get(symbol, ()))
         # What each partition takes out it has put in before, so that sums come out alike; the cap needs an order.
         for move in sorted(placed, key=lambda one: (one.symbol, one.liquidations)):
             self._hold(tick, move)
@@ -192,8 +192,7 @@ class CascadePool:
         self._graph_s = head["graph_s"]
 
     def _new_watch(self) -> CascadeWatch:
-        evidence_ticks = _EVIDENCE_S * (1_000_000 // self._tick_us)
-        return CascadeWatch(self._settings.cascade, self._settings.memory.half_life_s, evidence_ticks)
+        return CascadeWatch(self._settings.cascade, self._settings.memory.half_life_s)
 
     def _load(self, symbol: str, state: State, notes: list[str]) -> CascadeWatch:
         return revived(self._new_watch, state, f"{CascadeRisk.name} of {symbol}", notes)

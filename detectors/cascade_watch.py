@@ -14,6 +14,7 @@ from detectors.results import BookProfile
 #: Memory of the usual depth.
 _DEPTH_HALF_LIFE_S = 3_600.0
 _NEVER_S = -1e18
+_EVIDENCE_S = 60
 
 
 class CascadeWatch:
@@ -25,12 +26,11 @@ class CascadeWatch:
         What a cascade is.
     half_life_s
         Memory of the price's variance in seconds, > 0.
-    evidence_ticks
-        Ticks of which it is remembered where they lie, >= 1.
     """
 
-    def __init__(self, settings: Cascade, half_life_s: float, evidence_ticks: int = 600) -> None:
-        self.evidence = EvidenceWindow(evidence_ticks)
+    def __init__(self, settings: Cascade, half_life_s: float) -> None:
+        #: Where positions and books of the last seconds lie; by second, not by tick.
+        self.evidence = EvidenceWindow(_EVIDENCE_S)
         self.density = LiquidationDensity()
         self.risk = CascadeRisk(half_life_s)
         #: When it was last heard of, as a tick.

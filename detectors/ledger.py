@@ -167,7 +167,7 @@ class EvidenceWindow:
         self._merged: tuple[Evidence, ...] | None = None
 
     def add(self, tick: int, evidence: tuple[Evidence, ...]) -> None:
-        """Let a tick enter; ticks rise."""
+        """Let a tick enter, or more of the newest one; ticks do not fall."""
         self._tick = tick
         self._merged = None
         for part in evidence:
@@ -176,7 +176,11 @@ class EvidenceWindow:
                 spans = self._spans[part.topic, part.partition] = deque()
             while spans and spans[0][0] <= tick - self.length:
                 spans.popleft()
-            spans.append((tick, part.first_offset, part.last_offset))
+            first, last = part.first_offset, part.last_offset
+            if spans and spans[-1][0] == tick:
+                _, other_first, other_last = spans.pop()
+                first, last = min(first, other_first), max(last, other_last)
+            spans.append((tick, first, last))
 
     def state(self) -> list[Any]:
         """The newest tick, and the stretches of each topic partition."""
