@@ -6,11 +6,11 @@ interest are numbers of contracts, and stay so: notionals worked out of them are
 """
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from decimal import Context, Decimal
 
-from streams.adapters.cells import cell, clock_us, columns_of, epoch_us, number, one_of
+from streams.adapters.cells import clock_us, epoch_us, one_of
+from streams.adapters.columns import NamedColumns
 from streams.adapters.event_lines import Digits, book_line, liquidation_line, ticker_line, trade_line
 from streams.adapters.rows import Row, RowFault
 from streams.files import Line
@@ -43,41 +43,13 @@ def symbol_in(name: str) -> str:
     return found[1] if found else ""
 
 
-class _Binance:
-    """What the dumps have in common.
-
-    Parameters
-    ----------
-    first
-        The cells of the first row, a header or not.
-    symbol
-        Of the file, where its rows do not say.
-    """
-
-    required: Sequence[str] = ()
-    headless: Sequence[Sequence[str]] = ()
+class _Binance(NamedColumns):
+    """What the dumps have in common: not all of them name the symbol in their rows."""
 
     def __init__(self, first: Sequence[str], symbol: str = "") -> None:
-        columns = columns_of(first, self.required, self.headless)
-        self.has_header = columns.has_header
-        self.passed_over: Counter[str] = Counter()
-        self._at = columns.at
+        super().__init__(first, symbol)
         if not symbol and "symbol" not in self._at:
             raise RowFault("expected the name of the file to begin with the symbol, or --symbol")
-        self._given_symbol = symbol
-
-    def finish(self) -> list[Line]:
-        """Nothing waits for the end of the file."""
-        return []
-
-    def _cell(self, row: Row, column: str) -> str:
-        return cell(row.cells, self._at[column], column)
-
-    def _number(self, row: Row, column: str) -> Digits:
-        return number(self._cell(row, column), column)
-
-    def _symbol(self, row: Row) -> str:
-        return self._given_symbol or self._cell(row, "symbol")
 
 
 class BinanceTrades(_Binance):

@@ -6,10 +6,10 @@ symbols are taken as they are. An empty cell is a value that the venue did not s
 """
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 
-from streams.adapters.cells import cell, columns_of, number, one_of, whole
+from streams.adapters.cells import number, one_of, whole
+from streams.adapters.columns import NamedColumns
 from streams.adapters.event_lines import Digits, book_line, liquidation_line, ticker_line, trade_line
 from streams.adapters.rows import Row, RowFault
 from streams.files import Line
@@ -21,41 +21,13 @@ _TICKER = ("last_price", "mark_price", "index_price", "open_interest", "funding_
 _LEVEL = re.compile(r"(asks|bids)\[([0-9]{1,4})\]\.(price|amount)")
 
 
-class _Tardis:
-    """What the data types have in common.
-
-    Parameters
-    ----------
-    first
-        The cells of the first row: the header.
-    symbol
-        Taken in place of what the rows say, unless it is empty.
-    """
+class _Tardis(NamedColumns):
+    """What the data types have in common."""
 
     required: Sequence[str] = _COMMON
 
-    def __init__(self, first: Sequence[str], symbol: str = "") -> None:
-        columns = columns_of(first, self.required)
-        self.has_header = columns.has_header
-        self.passed_over: Counter[str] = Counter()
-        self._at = columns.at
-        self._given_symbol = symbol
-
-    def finish(self) -> list[Line]:
-        """Nothing waits for the end of the file."""
-        return []
-
-    def _cell(self, row: Row, column: str) -> str:
-        return cell(row.cells, self._at[column], column)
-
-    def _number(self, row: Row, column: str) -> Digits:
-        return number(self._cell(row, column), column)
-
     def _when(self, row: Row) -> int:
         return whole(self._cell(row, "timestamp"), "timestamp")
-
-    def _symbol(self, row: Row) -> str:
-        return self._given_symbol or self._cell(row, "symbol")
 
     def _side(self, row: Row) -> str:
         return one_of(self._cell(row, "side"), "side", _SIDES)
