@@ -16,6 +16,7 @@ import pytest
 
 import detectors
 from detectors.budget import MAIN
+from detectors.cancel_burst import CANCEL_COSTS, UNKNOWN_AGE_COST
 from detectors.checks import detector_classes
 from detectors.config import CoreSettings
 from detectors.decisions import Indicator
@@ -145,6 +146,12 @@ def default_of(name: str) -> object:
 def test_a_default_is_what_the_page_says(name: str, said: str) -> None:
     found = default_of(name)
     assert said == (", ".join(map(str, found)) if isinstance(found, tuple) else str(found))
+
+
+def test_cancels_cost_what_the_page_says() -> None:
+    (young_s, most), *others = CANCEL_COSTS
+    costs = ", ".join([f"{most} below {young_s} s", *(f"{cost} below {below_s}" for below_s, cost in others)])
+    assert f"{costs}, else 0; {UNKNOWN_AGE_COST} where the age is not told" in section("Cancels")
 
 
 def test_parameters_and_settings_that_are_named_exist() -> None:
