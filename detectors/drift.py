@@ -80,9 +80,9 @@ class Drift(Detector):
     this symbol is what the calibration says.
 
     A burst of a minute or two is no drift, whatever its size (below e**10): at ADWIN's bound of independent values a
-    change must stay for 7 minutes to be found if it is by a factor of 5, for 15 if by 2; where values lean on each
-    other over 5 minutes, for an hour and for hours. It fails on what moves slower than the windows grow, on a return to
-    where the series was yesterday, and on changes of spread or shape that leave the mean of the logarithm alone.
+    change must stay for 8 minutes to be found if it is by a factor of 5, for 18 if by 2; where values lean on each
+    other over 5 minutes, two or three times as long. It fails on what moves slower than the windows grow, on a return
+    to where the series was yesterday, and on changes of spread or shape that leave the mean of the logarithm alone.
 
     Parameters
     ----------

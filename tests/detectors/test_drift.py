@@ -5,17 +5,20 @@ import random
 from collections import Counter
 from collections.abc import Callable
 
+import msgspec
 import pytest
 
 from detectors.budget import severity_of
-from detectors.config import Alerts, Calibration, CoreSettings
+from detectors.config import Alerts, Calibration, CoreSettings, Timing
 from detectors.correlation_stage import CorrelationStage
 from detectors.drift import Drift
 from detectors.drift_watch import DriftWatch
 from detectors.results import Pattern, Signal, SignalFrame, SignalTick
 from detectors.scorer import Scorer
 from tests.detectors.further_flows import SYMBOL, results_of, trades
-from tests.helpers import at_us
+from tests.detectors.killed import KilledWorkers
+from tests.detectors.workers import alerts_of_pipeline
+from tests.helpers import Log, at_us
 
 MINUTES_A_DAY = 1_440
 HOUR_S = 3_600.0
@@ -55,7 +58,7 @@ def told(days: float, *courses: Course) -> list[int]:
 @pytest.mark.parametrize("memory_minutes", [0.2, 5.0, 60.0])
 def test_stationary_flow_that_leans_on_itself_gives_at_most_one_alert_a_symbol_day(memory_minutes: float) -> None:
     days, symbols = 2.0, 2
-    found = [told(days, *(leaning(10 * seed + n, memory_minutes) for n in range(10))) for seed in range(symbols)]
+    found = [told(days, *(leaning(10 * seed + n, memory_minutes) for n in range(6))) for seed in range(symbols)]
     assert sum(map(len, found)) <= days * symbols
 
 
@@ -101,6 +104,20 @@ def test_a_lasting_change_of_a_real_input_is_one_alert_that_says_what_and_since_
     assert 1.4 < part.observed < 2.0
     assert found[0].runbook.endswith("#drift")
     assert found[0].evidence
+
+
+@pytest.mark.slow
+def test_killed_stages_tell_drift_as_those_that_were_not() -> None:
+    begin_s = 3 * HOUR_S
+    flow = trades(2, begin_s + 1_800.0, lambda time_s: 0.2 if time_s < begin_s else 2.0)
+    log, settings = Log(flow, 1), CoreSettings(timing=Timing(source_timeout_ms=10_000_000))
+    expected = alerts_of_pipeline(log, settings)
+    workers = KilledWorkers(settings, log, seed=1, batch=400, kills=0.02)
+    found = {(alert.alert_id, alert.revision): msgspec.json.encode(alert) for alert in workers.run()}
+    assert workers.happened["taken up"] > 2
+    assert workers.notes == []
+    assert list(found.values()) == [msgspec.json.encode(alert) for alert in expected]
+    assert "drift" in {alert.pattern for alert in expected}
 
 
 def test_drift_is_correlated_with_nothing() -> None:
