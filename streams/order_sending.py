@@ -1,17 +1,11 @@
 """Sends operators' orders, and tells which ones were given."""
 
-from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
-
 from detectors.decisions import Override
-from detectors.errors import BrokerError
 from streams.orders import decode_order, encode_order
-from streams.security import client_security
 from streams.settings import Settings
 from streams.topic_reading import read_values
-from streams.topics import OVERRIDES, bootstrap_servers
-
-_TIMEOUT_MS = 10_000
+from streams.topic_sending import send_records
+from streams.topics import OVERRIDES
 
 
 async def send_order(order: Override, settings: Settings) -> Override | None:
@@ -31,21 +25,7 @@ async def send_order(order: Override, settings: Settings) -> Override | None:
     """
     found, _ = await orders_given(settings)
     key, value = encode_order(order)
-    producer = AIOKafkaProducer(
-        bootstrap_servers=bootstrap_servers(settings.broker),
-        client_id=f"{settings.app_id}-override",
-        acks="all",
-        request_timeout_ms=_TIMEOUT_MS,
-        **client_security(settings.security),
-    )
-    try:
-        await producer.start()
-        await producer.send_and_wait(OVERRIDES, value, key, 0)
-    except (KafkaError, OSError) as error:
-        why = str(error) or type(error).__name__
-        raise BrokerError(f"expected {settings.broker} to take the order, found: {why}") from error
-    finally:
-        await producer.stop()
+    await send_records([(OVERRIDES, key, value)], settings, sender="override", what="the order")
     before = found.get(order.scope)
     return before if before is not None and before.expires_at > order.timestamp else None
 

@@ -1,28 +1,25 @@
 """What operators do from the console: what they say of alerts, and their orders."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
 
 from detectors.decisions import AuditRecord, Feedback, Override
-from detectors.errors import BrokerError, ConfigError
+from detectors.errors import ConfigError
 from detectors.orders import ACCOUNT_SCOPE, CONTROLLER, PATTERN_SCOPE
 from streams.codecs import encode_decision
 from streams.order_making import make_order
-from streams.security import client_security
 from streams.settings import Settings
-from streams.topics import AUDIT, FEEDBACK, bootstrap_servers
+from streams.topic_sending import send_records
+from streams.topics import AUDIT, FEEDBACK
 
 #: What is typed to confirm the kill switch; a block is confirmed with the account's name.
 KILL_WORD = "KILL"
 VERDICTS = ("true", "false", "noise")
 ORDERS = ("pin", "release", "silence", "freeze", "resume", "kill")
 
-_TIMEOUT_MS = 10_000
 _encode = msgspec.json.encode
 _feedback_decoder = msgspec.json.Decoder(Feedback)
 
@@ -117,26 +114,7 @@ async def send_feedback(feedback: Feedback, settings: Settings) -> None:
     """
     key = feedback.alert_id.encode()
     records = [(AUDIT, key, encode_decision(audited(feedback))), (FEEDBACK, key, _encode(feedback))]
-    await _send(records, settings)
-
-
-async def _send(records: Sequence[tuple[str, bytes, bytes]], settings: Settings) -> None:
-    producer = AIOKafkaProducer(
-        bootstrap_servers=bootstrap_servers(settings.broker),
-        client_id=f"{settings.app_id}-console",
-        acks="all",
-        request_timeout_ms=_TIMEOUT_MS,
-        **client_security(settings.security),
-    )
-    try:
-        await producer.start()
-        for topic, key, value in records:
-            await producer.send_and_wait(topic, value, key, 0)
-    except (KafkaError, OSError) as error:
-        why = str(error) or type(error).__name__
-        raise BrokerError(f"expected {settings.broker} to take what was said, found: {why}") from error
-    finally:
-        await producer.stop()
+    await send_records(records, settings, sender="console", what="what was said")
 
 
 def _checked(feedback: Feedback) -> Feedback:
