@@ -18,8 +18,6 @@ from detectors.watch import Spot, SymbolTickWatch
 _WINDOW_S = 5
 #: Orders that an account must take back in a tick, all on one side, to be looked at.
 _LEAST_AT_ONCE = 2
-#: Seconds of silence that are learned at most at once.
-_MOST_SILENT_S = 3_600
 _OTHER: dict[Side, Side] = {"buy": "sell", "sell": "buy"}
 #: By account and side: hundredths filled; and the prices and hundredths of what was cancelled.
 Fills = dict[tuple[str, str], int]
@@ -42,7 +40,6 @@ class LayeringWatch(SymbolTickWatch[Layering]):
         #: When each account was last filled on each side: most have not been.
         self._filled: dict[tuple[str, str], int] = {}
         self._length = _WINDOW_S * 1_000_000 // self.tick_us
-        self._last_s = -1.0
 
     @classmethod
     def concerns(cls, state: SymbolTick) -> bool:
@@ -55,9 +52,7 @@ class LayeringWatch(SymbolTickWatch[Layering]):
 
     def begin(self, since_s: float) -> None:
         """The symbol has been known since then."""
-        self._last_s = since_s
-        self.scorer.begin(since_s)
-        self.detector.learn_one({"time_s": since_s})
+        self.listen_from(since_s)
 
     def close_tick(self, tick: int, state: SymbolTick, evidence: EvidenceWindow) -> list[Signal]:
         """Look at the accounts that took back several orders."""
@@ -69,8 +64,7 @@ class LayeringWatch(SymbolTickWatch[Layering]):
         for account, side in sorted(layers):
             x = self._features(tick, account, side, layers)
             if x is not None:
-                self.scorer.pot.learn_silence(min(int(self.time_s(tick) - self._last_s), _MOST_SILENT_S))
-                self._last_s = self.time_s(tick)
+                self.learn_silence(self.time_s(tick))
                 who = (account,), x["cancelled"]
                 signals += self.judge(tick, x, evidence, partial(_this, who))
         return signals
@@ -112,12 +106,11 @@ class LayeringWatch(SymbolTickWatch[Layering]):
              [[*place, orders] for place, orders in sorted(layers.items())]]
             for tick, fills, layers in self._ticks
         ]  # fmt: skip
-        return [self._last_s, ticks]
+        return ticks
 
     def take_rest(self, rest: Any) -> None:  # noqa: ANN401 - see Watch
         """Take up the fills and layers of the last seconds."""
-        self._last_s, ticks = rest
-        for tick, fills, layers in ticks:
+        for tick, fills, layers in rest:
             self._enter(
                 tick,
                 {(account, side): cents for account, side, cents in fills},

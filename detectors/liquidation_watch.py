@@ -12,8 +12,6 @@ from detectors.windows import SlidingCounts
 
 _ALL = ""
 _WINDOWS_S = (10, 60)
-#: Seconds of silence that are learned at most at once.
-_MOST_SILENT_S = 3_600
 
 
 class LiquidationWatch(SymbolTickWatch[LiquidationWave]):
@@ -30,7 +28,6 @@ class LiquidationWatch(SymbolTickWatch[LiquidationWave]):
         ticks_a_second = 1_000_000 // self.tick_us
         self._windows = {seconds: SlidingCounts(seconds * ticks_a_second, 2) for seconds in _WINDOWS_S}
         self._has_topic = False
-        self._last_s = -1.0
 
     @classmethod
     def concerns(cls, state: SymbolTick) -> bool:
@@ -43,9 +40,7 @@ class LiquidationWatch(SymbolTickWatch[LiquidationWave]):
 
     def begin(self, since_s: float) -> None:
         """The symbol has been known since then, and had no liquidation."""
-        self._last_s = since_s
-        self.scorer.begin(since_s)
-        self.detector.learn_one({"time_s": since_s})
+        self.listen_from(since_s)
 
     def close_tick(self, tick: int, state: SymbolTick, evidence: EvidenceWindow) -> list[Signal]:
         """Score the liquidations of a tick."""
@@ -54,9 +49,7 @@ class LiquidationWatch(SymbolTickWatch[LiquidationWave]):
         if counts is None:
             return []
         time_s = self.time_s(tick)
-        silent_s = min(int(time_s - self._last_s), _MOST_SILENT_S)
-        self.scorer.pot.learn_silence(silent_s)
-        self._last_s = time_s
+        self.learn_silence(time_s)
         x = {
             "time_s": time_s,
             "events_tick": float(counts[FORCED_EVENTS]),
@@ -79,11 +72,11 @@ class LiquidationWatch(SymbolTickWatch[LiquidationWave]):
     def rest(self) -> Any:  # noqa: ANN401 - see Watch
         """The liquidations of the last minute."""
         kept = [[tick, counts[_ALL]] for tick, counts in self._windows[_WINDOWS_S[-1]].state()]
-        return [self._has_topic, self._last_s, kept]
+        return [self._has_topic, kept]
 
     def take_rest(self, rest: Any) -> None:  # noqa: ANN401 - see Watch
         """Let the liquidations of the last minute enter the windows again."""
-        self._has_topic, self._last_s, kept = rest
+        self._has_topic, kept = rest
         for tick, counts in kept:
             for window in self._windows.values():
                 window.add(tick, {_ALL: counts})

@@ -14,7 +14,7 @@ _ALL = ""
 
 
 class TradeWatch(SymbolTickWatch[TradeBurst]):
-    """`TradeBurst` at each tick with trades."""
+    """`TradeBurst` at each tick with trades; seconds without any are learned as such."""
 
     name = pattern = "trade_burst"
     topics = ("trades",)
@@ -33,10 +33,15 @@ class TradeWatch(SymbolTickWatch[TradeBurst]):
         """With the memory of the settings."""
         return TradeBurst(self.spot.settings.memory.half_life_s, tick_s=self.tick_us / 1e6)
 
+    def begin(self, since_s: float) -> None:
+        """The symbol has been known since then, and was not traded."""
+        self.listen_from(since_s)
+
     def close_tick(self, tick: int, state: SymbolTick, evidence: EvidenceWindow) -> list[Signal]:
         """Score what was traded."""
         if not state.trades:
             return []
+        self.learn_silence(self.time_s(tick))
         counts = [state.trades, state.bought_cents, state.sold_cents]
         self._one.add(tick, {_ALL: counts})
         self._ten.add(tick, {_ALL: counts})

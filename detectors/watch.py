@@ -19,6 +19,8 @@ from detectors.symbol_activity import SymbolActivity
 #: The symbol of what is of no symbol.
 MARKET = "*"
 _MOST_ACCOUNTS = 20
+#: Seconds of silence that are learned at most at once.
+_MOST_SILENT_S = 3_600
 
 D = TypeVar("D", bound=Detector)
 #: The accounts that a verdict is about, and the notional at stake.
@@ -73,6 +75,8 @@ class Watch(abc.ABC, Generic[D]):
         self.tick_us = spot.settings.timing.tick_us
         self.detector = self.new_detector()
         self.scorer = self.new_scorer()
+        #: Up to when scores, or silence in their place, were learned; -1: silence is not looked at.
+        self._learned_s = -1.0
 
     @abc.abstractmethod
     def new_detector(self) -> D:
@@ -104,6 +108,17 @@ class Watch(abc.ABC, Generic[D]):
         """The topics in which the cause of a signal can be read: each came of the entity in the last `length` ticks."""
         return self.topics
 
+    def listen_from(self, since_s: float) -> None:
+        """What is watched comes seldom: that it has not come is known since then, and to be learned."""
+        self._learned_s = since_s
+        self.scorer.begin(since_s)
+        self.detector.learn_one({"time_s": since_s})
+
+    def learn_silence(self, time_s: float) -> None:
+        """Learn each second without a score, up to that of `time_s`, as one score of 0."""
+        self.scorer.pot.learn_silence(min(int(time_s - self._learned_s), _MOST_SILENT_S))
+        self._learned_s = time_s
+
     def time_s(self, tick: int) -> float:
         """The end of a tick, in seconds."""
         return (tick + 1) * self.tick_us / 1e6
@@ -118,13 +133,15 @@ class Watch(abc.ABC, Generic[D]):
 
     def state(self) -> State:
         """Both models, and what else is remembered."""
-        return {"models": [self.detector.state(), self.scorer.state()], "rest": self.rest()}
+        models = [self.detector.state(), self.scorer.state()]
+        return {"models": models, "learned_s": self._learned_s, "rest": self.rest()}
 
     def restore(self, state: State, notes: list[str]) -> None:
         """Take up where `state()` was made; models of other parameters begin afresh, which is added to `notes`."""
         part = f"{self.name} of {self.spot.entity}"
         models = state.get("models")
         self.detector, self.scorer = revived_pair(self.new_detector, self.new_scorer, models, part, notes)
+        self._learned_s = state["learned_s"]
         self.take_rest(state.get("rest"))
 
     def rest(self) -> Any:  # noqa: ANN401 - each has its own

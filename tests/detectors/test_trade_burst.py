@@ -37,6 +37,19 @@ def test_calm_trades_and_twice_the_trades_give_no_alert_above_info() -> None:
     assert grave(results_of(busier).alerts) == []
 
 
+def test_a_burst_on_a_symbol_that_hardly_trades_is_told() -> None:
+    """A trade in half a minute: the seconds between teach what is usual, not the trades alone."""
+    burst = trades(
+        3,
+        1_320.0,
+        per_s=lambda time_s: 3.0 if time_s >= 1_300.0 else 0.03,
+        buys=lambda time_s: 1.0 if time_s >= 1_300.0 else 0.5,
+    )
+    found = [alert for alert in results_of(burst).alerts if alert.pattern == "trade_burst"]
+    assert {alert.status for alert in found} >= {"open"}
+    assert all(alert.timestamp >= at_us(1_300.0) for alert in found)
+
+
 def known() -> TradeBurst:
     burst = TradeBurst()
     for tick in range(2_000):
