@@ -15,6 +15,9 @@ def demo(
         float, typer.Option("--duration", help="Event time to play, in seconds; half of it is warm-up.")
     ] = 840.0,
     pace_per_s: Annotated[float, typer.Option("--pace", help="Events to send in a second, on average.")] = 7_200.0,
+    families: Annotated[
+        str | None, typer.Option("--families", help="Which incidents to plant, between commas, or `all`.")
+    ] = None,
     record: Annotated[
         Path | None, typer.Option("--record", metavar="FILE", help="Draw the board and the verdict into an SVG file.")
     ] = None,
@@ -33,7 +36,8 @@ def demo(
     delivered.
     """
     from streams.demo import DemoPlan, run_demo  # noqa: PLC0415 - much is loaded that no other command needs
+    from streams.simulator import families_of  # noqa: PLC0415 - as above
 
     settings = Settings(config=text_of(config))
-    plan = DemoPlan(seed=seed, duration_s=duration_s, pace_per_s=pace_per_s)
+    plan = DemoPlan(seed=seed, duration_s=duration_s, pace_per_s=pace_per_s, families=families_of(families))
     raise typer.Exit(run_demo(settings, plan, record=record, stay=stay, console_port=console_port))

@@ -15,7 +15,7 @@ from streams.commands.produce import produced_table
 from streams.files import line_of
 from streams.produce import produce
 from streams.settings import Settings
-from streams.simulator import Exchange, ExchangeSettings, labels_json, plant
+from streams.simulator import COMPONENTS, Cascades, Exchange, ExchangeSettings, families_of, labels_json, plant
 
 _USUAL = ExchangeSettings()
 
@@ -32,6 +32,12 @@ def simulate(
     accounts: Annotated[int, typer.Option("--accounts", help="How many accounts trade.")] = _USUAL.accounts,
     warmup_s: Annotated[float, typer.Option("--warm-up", help="Seconds before the first incident.")] = 60.0,
     incidents: Annotated[bool, typer.Option(help="Plant one incident of each family.")] = True,
+    families: Annotated[
+        str | None, typer.Option("--families", help="Which families to plant, between commas, or `all`.")
+    ] = None,
+    cascades: Annotated[
+        bool, typer.Option("--cascades", help="Let crowds build up leverage, and liquidations feed liquidations.")
+    ] = False,
     labels: Annotated[
         Path | None, typer.Option("--labels", metavar="FILE", help="Write what was planted there, as NDJSON.")
     ] = None,
@@ -44,10 +50,17 @@ def simulate(
     """Make the events of a simulated exchange, with planted incidents, as NDJSON on stdout or into Kafka."""
     settings = Settings(broker=broker, partitions=partitions, config=text_of(config))
     named = tuple(name.strip() for name in symbols.split(",") if name.strip())
+    wanted = families_of(families) if incidents else ()
     simulated = ExchangeSettings(
-        seed=seed, symbols=named, accounts=accounts, events_per_s=events_per_s, duration_s=duration_s
+        seed=seed,
+        symbols=named,
+        accounts=accounts,
+        events_per_s=events_per_s,
+        duration_s=duration_s,
+        components=COMPONENTS if "latency_shock" in wanted else (),
+        cascades=Cascades() if cascades else None,
     )
-    planted = plant(seed, simulated, warmup_s=warmup_s) if incidents else []
+    planted = plant(seed, simulated, warmup_s=warmup_s, families=wanted)
     if labels is not None:
         try:
             labels.write_bytes(labels_json(planted))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from detectors.errors import ConfigError
-from streams.simulator import ExchangeSettings, Incident, plant
+from streams.simulator import COMPONENTS, FAMILIES, ExchangeSettings, Family, Incident, plant
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,8 @@ class DemoPlan:
         Events in a second of event time, on average.
     pace_per_s
         Events in a second of the clock on the wall, on average; > 0.
+    families
+        Which incidents are planted, one of each.
 
     Raises
     ------
@@ -39,6 +41,7 @@ class DemoPlan:
     duration_s: float = 840.0
     events_per_s: float = 600.0
     pace_per_s: float = 7_200.0
+    families: tuple[Family, ...] = FAMILIES
 
     def __post_init__(self) -> None:
         """Refuse what cannot be played."""
@@ -59,11 +62,16 @@ class DemoPlan:
 
     def exchange(self) -> ExchangeSettings:
         """Make the settings of the exchange."""
-        return ExchangeSettings(seed=self.seed, duration_s=self.duration_s, events_per_s=self.events_per_s)
+        return ExchangeSettings(
+            seed=self.seed,
+            duration_s=self.duration_s,
+            events_per_s=self.events_per_s,
+            components=COMPONENTS if "latency_shock" in self.families else (),
+        )
 
     def incidents(self) -> list[Incident]:
-        """Plan the incidents: one of each family, in the second half."""
-        return plant(self.seed, self.exchange(), warmup_s=self.duration_s / 2)
+        """Plan the incidents: one of each of the families, in the second half."""
+        return plant(self.seed, self.exchange(), warmup_s=self.duration_s / 2, families=self.families)
 
 
 def clock(seconds: float) -> str:

@@ -15,6 +15,11 @@ FITTING: Mapping[Family, tuple[Pattern, ...]] = {
     "leverage_spike": ("leverage_spike", "correlated_stress"),
     "thin_book": ("thin_book", "correlated_stress"),
     "correlated": ("correlated_stress",),
+    "mark_divergence": ("mark_divergence", "correlated_stress"),
+    "latency_shock": ("latency_shock", "correlated_stress"),
+    "trade_burst": ("trade_burst", "correlated_stress"),
+    "layering": ("layering", "correlated_stress"),
+    "liquidation_wave": ("liquidation_wave", "correlated_stress"),
 }
 #: The symbol of an alert about all of them.
 _WHOLE_MARKET = "*"
@@ -121,7 +126,9 @@ def _in_time(alert: Alert, incident: Incident) -> bool:
 
 
 def _concerns(alert: Alert, incident: Incident) -> bool:
-    return alert.symbol == incident.symbol or not set(incident.accounts).isdisjoint(alert.accounts)
+    # A component is of no symbol: alerts of it are about all of them.
+    where = _WHOLE_MARKET if incident.family == "latency_shock" else incident.symbol
+    return alert.symbol == where or not set(incident.accounts).isdisjoint(alert.accounts)
 
 
 def _badness(alert: Alert) -> tuple[int, float]:

@@ -10,11 +10,13 @@ and real markets are stranger than it.
 
 from streams.simulator.clearing import Forced
 from streams.simulator.exchange import Exchange
-from streams.simulator.incidents import FAMILIES, Family, Incident, labels_json, plant
+from streams.simulator.incidents import ALL_FAMILIES, FAMILIES, Family, Incident, families_of, labels_json, plant
 from streams.simulator.market import Admission
-from streams.simulator.settings import Cascades, Contract, ExchangeSettings
+from streams.simulator.settings import COMPONENTS, Cascades, Contract, ExchangeSettings
 
 __all__ = [
+    "ALL_FAMILIES",
+    "COMPONENTS",
     "FAMILIES",
     "Admission",
     "Cascades",
@@ -24,6 +26,7 @@ __all__ = [
     "Family",
     "Forced",
     "Incident",
+    "families_of",
     "labels_json",
     "plant",
 ]

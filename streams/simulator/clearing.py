@@ -53,6 +53,8 @@ class Clearing:
         #: The weather's price, and what is added to the funding rate to which funding returns.
         self.outside = market.fair_price
         self.lean = 0.0
+        #: How far a fault carries the mark price, as a share of it.
+        self.mark_fault = 0.0
         #: Told of each liquidation; None: nobody is.
         self.log: Callable[[Forced], None] | None = None
         self._basis = 0.0
@@ -125,8 +127,14 @@ class Clearing:
 
     def _mark(self) -> float:
         if self.dislocation is not None:
-            return self._index() * math.exp(self._basis)
-        return (1 - _LAST_SHARE) * self.market.fair_price + _LAST_SHARE * self.market.last_price
+            return self._index() * math.exp(self._basis) * (1 + self.mark_fault)
+        between = (1 - _LAST_SHARE) * self.market.fair_price + _LAST_SHARE * self.market.last_price
+        return between * (1 + self.mark_fault)
+
+    def close_account(self, now_us: int, account: int) -> None:
+        """Liquidate an account whatever its margin is; nothing happens to one that holds nothing."""
+        if self.holdings.lots[account]:
+            self._liquidate(now_us, account)
 
     def _liquidate(self, now_us: int, account: int, *, is_self_fed: bool = False) -> None:
         """Close a position, or a piece of it; the rest is looked at again at the next tick."""

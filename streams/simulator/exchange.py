@@ -13,10 +13,12 @@ from streams.simulator.clearing import Clearing, Forced
 from streams.simulator.crowd import Crowd
 from streams.simulator.flow import Flow
 from streams.simulator.holdings import LEVERAGE_SHARES, LEVERAGES, Holdings
-from streams.simulator.incidents import Incident, check
+from streams.simulator.incidents import FAMILIES, Incident, check
+from streams.simulator.latency import PER_S, Latencies
 from streams.simulator.market import Admission, Market, Venue
 from streams.simulator.regimes import Weather
 from streams.simulator.settings import TICKERS_PER_S, ExchangeSettings, contract_of
+from streams.simulator.strain import Strain
 from streams.simulator.trouble import Trouble
 
 #: Orders are drawn for several steps at once: drawing costs much a call and little an order.
@@ -26,8 +28,9 @@ _STEPS_A_PLAN = 5
 class Exchange:
     """A simulated derivatives exchange: a seeded stream of events.
 
-    It shows what an exchange tells of itself: trades, cancels, leverage changes, book snapshots of 20 levels, tickers
-    and liquidations, all from one book a symbol, so that what is traded or taken back is gone from the next snapshot.
+    It shows what an exchange tells of itself: trades, cancels, leverage changes, book snapshots of 20 levels, tickers,
+    liquidations and (where components are named) latencies, all from one book a symbol, so that what is traded or taken
+    back is gone from the next snapshot.
 
     Parameters
     ----------
@@ -108,9 +111,15 @@ class _Run:
                 usual_lots = self._flows[-1].usual_side_lots
                 self._crowds.append(Crowd(self._clearings[-1], settings, usual_lots, planned, chance))
                 self._clearings[-1].log = log
+        chance = Random(f"latencies {settings.seed}")
+        latencies = Latencies(settings.components, incidents, self._out.append, chance)
+        self._measuring = self._agenda.action(latencies.measure)
         for number, incident in enumerate(incidents):
+            if incident.family == "latency_shock":
+                continue
             clearing = self._clearings[settings.symbols.index(incident.symbol)]
-            trouble = Trouble(incident, clearing, settings, Random(settings.seed * 1_000 + number))
+            kind = Trouble if incident.family in FAMILIES else Strain
+            trouble = kind(incident, clearing, settings, Random(settings.seed * 1_000 + number))
             self._agenda.add(max(incident.start_us, settings.start_us), trouble.beginning, None)
 
     def events(self) -> Iterator[tuple[str, Event]]:
@@ -144,6 +153,7 @@ class _Run:
             if begin_us // step_us % self._steps_a_ticker == index % self._steps_a_ticker:
                 self._agenda.add(at_us, self._clearings[index].ticking, None)
         self._plan_leverage(begin_us, end_us - begin_us)
+        self._plan_latencies(begin_us, end_us)
 
     def _plan_leverage(self, begin_us: int, step_us: int) -> None:
         settings, rng = self._settings, self._rng
@@ -156,3 +166,13 @@ class _Run:
                 wanted = float(rng.choice(LEVERAGES, p=LEVERAGE_SHARES))
             at_us = int(rng.integers(begin_us, begin_us + step_us))
             self._agenda.add(at_us, clearing.changing, (account, wanted))
+
+    def _plan_latencies(self, begin_us: int, end_us: int) -> None:
+        count = len(self._settings.components)
+        gap_us = 1_000_000 // PER_S
+        for number in range(count):
+            # Components take turns too.
+            phase_us = number * gap_us // count
+            first_us = begin_us + (phase_us - begin_us) % gap_us
+            for at_us in range(first_us, end_us, gap_us):
+                self._agenda.add(at_us, self._measuring, number)

@@ -9,6 +9,8 @@ from detectors.events import LATEST_TIMESTAMP_US
 VOLATILITY_PER_SQRT_S = 0.5e-4
 #: Tickers of one symbol in a second: like book snapshots they come by the clock, whatever the flow of orders.
 TICKERS_PER_S = 1
+#: Components that an exchange has whose latencies are asked for.
+COMPONENTS = ("gateway", "matching-engine")
 _BOOK_RATES_PER_S = (1, 2, 5, 10)
 
 
@@ -57,8 +59,8 @@ class Cascades:
         Median length of a build-up in seconds; >= 60.
     strength
         Median size of a crowd's position, in usual depths of one side of the whole book; > 0.
-    shocks_per_day
-        News on one symbol in a day that no build-up goes before; >= 0.
+    news_per_day
+        News on one symbol in a day that waits for no crowd; >= 0.
 
     Raises
     ------
@@ -68,8 +70,8 @@ class Cascades:
 
     every_s: float = 3_600.0
     build_up_s: float = 1_800.0
-    strength: float = 6.0
-    shocks_per_day: float = 6.0
+    strength: float = 9.0
+    news_per_day: float = 6.0
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
@@ -77,7 +79,7 @@ class Cascades:
             (self.every_s > 0, "every_s must be > 0", self.every_s),
             (self.build_up_s >= 60, "build_up_s must be >= 60", self.build_up_s),
             (self.strength > 0, "strength must be > 0", self.strength),
-            (self.shocks_per_day >= 0, "shocks_per_day must be >= 0", self.shocks_per_day),
+            (self.news_per_day >= 0, "news_per_day must be >= 0", self.news_per_day),
         )
         for ok, what, found in checks:
             if not ok:
@@ -107,6 +109,8 @@ class ExchangeSettings:
         Time of the beginning, microseconds since the epoch; at least an hour after it (orders rest from before).
     books_per_s
         Book snapshots of one symbol in a second, 1, 2, 5 or 10; the fair price moves as often.
+    components
+        Parts of the exchange that tell how long they take, twice a second each; all different.
     cascades
         Build-ups of leverage, and liquidations that move the price at which further ones happen; None: neither.
 
@@ -124,6 +128,7 @@ class ExchangeSettings:
     duration_s: float = 300.0
     start_us: int = 1_767_225_600_000_000
     books_per_s: int = 10
+    components: tuple[str, ...] = ()
     cascades: Cascades | None = None
 
     def __post_init__(self) -> None:
@@ -133,6 +138,11 @@ class ExchangeSettings:
             (self.seed >= 0, "seed must be >= 0", self.seed),
             (len(self.symbols) > 0, "symbols must name at least one", self.symbols),
             (len(set(self.symbols)) == len(self.symbols), "symbols must differ from each other", self.symbols),
+            (
+                len(set(self.components)) == len(self.components),
+                "components must differ from each other",
+                self.components,
+            ),
             (self.accounts >= 100, "accounts must be >= 100", self.accounts),
             (2 <= self.makers <= self.accounts // 4, "makers must be in 2..accounts/4", self.makers),
             (
