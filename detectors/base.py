@@ -70,3 +70,23 @@ class Detector(AnomalyDetector):
     @abc.abstractmethod
     def restore(self, state: State) -> None:
         """Take up where `state()` was made; raises StateError when it does not fit this detector's parameters."""
+
+
+class AgedDetector(Detector):
+    """A detector whose scores are believed when `grace_s` seconds have passed since its first observation."""
+
+    #: Set by a subclass from its parameter, >= 0.
+    grace_s: float
+    _born_s = -1.0
+    _time_s = -1.0
+
+    @property
+    def ready(self) -> bool:
+        """Whether `grace_s` seconds have passed since the first observation."""
+        return self._born_s >= 0.0 and self._time_s - self._born_s >= self.grace_s
+
+    def _age(self, time_s: float) -> None:
+        """Take note that something was learned at a time."""
+        if self._born_s < 0.0:
+            self._born_s = time_s
+        self._time_s = max(self._time_s, time_s)

@@ -2,7 +2,7 @@
 
 import math
 
-from detectors.base import Detector, Features, State, count_of
+from detectors.base import AgedDetector, Features, State, count_of
 from detectors.errors import StateError
 from detectors.gamma_poisson import MAX_SURPRISE, DecayedRate, surprise
 from detectors.reasons import Part, contributions
@@ -24,7 +24,7 @@ _LONGEST_RUN = 1e6
 _LONGEST_S = 1e7
 
 
-class FeedFault(Detector):
+class FeedFault(AgedDetector):
     """One input of one symbol against its own habits.
 
     Six things are looked at, each as a surprise in decades; the largest is the score:
@@ -71,13 +71,6 @@ class FeedFault(Detector):
         self._rates = {kind: DecayedRate(half_life_s) for kind, _ in _COUNTED}
         self._unchanged = 0.0
         self._snapshots = 0.0
-        self._born_s = -1.0
-        self._time_s = -1.0
-
-    @property
-    def ready(self) -> bool:
-        """Whether `grace_s` seconds have passed since the first observation."""
-        return self._born_s >= 0.0 and self._time_s - self._born_s >= self.grace_s
 
     def score_one(self, x: Features) -> float:
         """Decades of the most surprising of the six."""
@@ -97,9 +90,7 @@ class FeedFault(Detector):
             fade = 0.5 ** (gap_s / self.half_life_s)
             self._unchanged = self._unchanged * fade + (1.0 if x["unchanged"] > 0.0 else 0.0)
             self._snapshots = self._snapshots * fade + 1.0
-        if self._born_s < 0.0:
-            self._born_s = time_s
-        self._time_s = max(self._time_s, time_s)
+        self._age(time_s)
 
     def explain_one(self, x: Features) -> tuple[Contribution, ...]:
         """Silence, what was counted, and standstill, with what is usual."""

@@ -2,7 +2,7 @@
 
 import math
 
-from detectors.base import Detector, Features, State
+from detectors.base import AgedDetector, Features, State
 from detectors.errors import StateError
 from detectors.guarded_gaussian import GuardedGaussian
 from detectors.reasons import Part, contributions, normal_tail
@@ -16,7 +16,7 @@ _LONGEST_US = 8.64e10
 _QUANTILES = (("median latency", "level_us"), ("95 % latency", "tail_us"))
 
 
-class LatencyShock(Detector):
+class LatencyShock(AgedDetector):
     """Median and 95 % quantile of a component's latency, averaged over seconds, against their own recent levels.
 
     For each quantile `q` of a tick, `s` is the exponentially weighted mean of `ln q` over `smooth_s` seconds, and `z`
@@ -64,13 +64,6 @@ class LatencyShock(Detector):
         self.grace_s = grace_s
         self._levels = [GuardedGaussian(half_life_s, _FLOOR) for _ in _QUANTILES]
         self._smooth: list[float | None] = [None] * len(_QUANTILES)
-        self._born_s = -1.0
-        self._time_s = -1.0
-
-    @property
-    def ready(self) -> bool:
-        """Whether `grace_s` seconds have passed since the first observation."""
-        return self._born_s >= 0.0 and self._time_s - self._born_s >= self.grace_s
 
     def score_one(self, x: Features) -> float:
         """Deviations of the quantile that is further above its level, 0 when neither is above."""
@@ -83,9 +76,7 @@ class LatencyShock(Detector):
         for level, average in zip(self._levels, self._smooth, strict=True):
             if average is not None:
                 level.learn(average, time_s)
-        if self._born_s < 0.0:
-            self._born_s = time_s
-        self._time_s = max(self._time_s, time_s)
+        self._age(time_s)
 
     def explain_one(self, x: Features) -> tuple[Contribution, ...]:
         """Both quantiles that are above their levels, averaged over some seconds."""

@@ -2,7 +2,7 @@
 
 import math
 
-from detectors.base import Detector, Features, State, count_of
+from detectors.base import AgedDetector, Features, State, count_of
 from detectors.errors import StateError
 from detectors.gamma_poisson import MAX_SURPRISE
 from detectors.guarded_gaussian import GuardedGaussian
@@ -20,7 +20,7 @@ _MOST_CANCELS = 200.0
 _SAME_SIDE = 0.75
 
 
-class Layering(Detector):
+class Layering(AgedDetector):
     """What one account cancelled on one side within seconds, on how many prices, against its fills on the other.
 
     It looks at one candidate at a time: an account that cancelled on at least three price levels of a side and was
@@ -72,13 +72,6 @@ class Layering(Detector):
         self.grace_s = grace_s
         self._levels = GuardedGaussian(half_life_s, _LEVELS_FLOOR)
         self._ratio = GuardedGaussian(half_life_s, _RATIO_FLOOR)
-        self._born_s = -1.0
-        self._time_s = -1.0
-
-    @property
-    def ready(self) -> bool:
-        """Whether `grace_s` seconds have passed since the first observation."""
-        return self._born_s >= 0.0 and self._time_s - self._born_s >= self.grace_s
 
     def score_one(self, x: Features) -> float:
         """The sum of the three, 0 where one of them lacks."""
@@ -93,9 +86,7 @@ class Layering(Detector):
         if levels > 0.0 and ratio > 0.0:
             self._levels.learn(math.log(levels), time_s)
             self._ratio.learn(math.log(ratio), time_s)
-        if self._born_s < 0.0:
-            self._born_s = time_s
-        self._time_s = max(self._time_s, time_s)
+        self._age(time_s)
 
     def explain_one(self, x: Features) -> tuple[Contribution, ...]:
         """Layers, one-sidedness and bait, with what is usual among candidates."""

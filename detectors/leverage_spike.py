@@ -2,7 +2,7 @@
 
 import math
 
-from detectors.base import Detector, Features, State, count_of
+from detectors.base import AgedDetector, Features, State, count_of
 from detectors.errors import StateError
 from detectors.gamma_poisson import DecayedRate
 from detectors.guarded_gaussian import GuardedGaussian
@@ -17,7 +17,7 @@ _TREE_SHARE = 0.25
 _LEARN_DEVIATIONS = 4.0
 
 
-class LeverageSpike(Detector):
+class LeverageSpike(AgedDetector):
     """How many raises of leverage a symbol sees, how large they are, and what stands near liquidation.
 
     In 1, 10 and 60 s, numbers of raises, and sums of log2 leverage gained ("doublings"), are tested against negative
@@ -66,14 +66,7 @@ class LeverageSpike(Detector):
         self._rates = {kind: DecayedRate(half_life_s) for kind, _ in _COUNTED}
         self._near = GuardedGaussian(half_life_s, floor=0.01)
         self._trees = HalfSpaceSurprise(seed, half_life_s=half_life_s)
-        self._born_s = -1.0
-        self._time_s = -1.0
         self._ticks = 0
-
-    @property
-    def ready(self) -> bool:
-        """Whether `grace_s` seconds were seen."""
-        return self._born_s >= 0.0 and self._time_s - self._born_s >= self.grace_s
 
     def score_one(self, x: Features) -> float:
         """Decades of surprise of the counts, plus those of the share near liquidation and of the whole vector."""
@@ -97,9 +90,7 @@ class LeverageSpike(Detector):
             rate.learn(min(count_of(x, f"{kind}_tick"), most), time_s)
         if (share := _near_share(x)) is not None:
             self._near.learn(share, time_s)
-        if self._born_s < 0.0:
-            self._born_s = time_s
-        self._time_s = max(self._time_s, time_s)
+        self._age(time_s)
 
     def explain_one(self, x: Features) -> tuple[Contribution, ...]:
         """The windows that surprised, the largest surprise first."""

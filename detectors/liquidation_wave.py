@@ -2,7 +2,7 @@
 
 import math
 
-from detectors.base import Detector, Features, State, count_of
+from detectors.base import AgedDetector, Features, State, count_of
 from detectors.errors import StateError
 from detectors.gamma_poisson import DecayedRate, surprise
 from detectors.reasons import Part, contributions
@@ -22,7 +22,7 @@ _LEARN_DEVIATIONS = 4.0
 _MOST_EVENTS = 1e6
 
 
-class LiquidationWave(Detector):
+class LiquidationWave(AgedDetector):
     """Liquidations as a self-exciting (Hawkes) process: intensity, baseline, and how many each brings about.
 
     The intensity is `λ(t) = μ + n Σ β exp(-β (t - t_i))` with `β = 1 / decay_s`; the sum is kept in one number, so that
@@ -89,13 +89,6 @@ class LiquidationWave(Detector):
         #: Of the minute that is under way: its number, and what was counted. Then sums over minutes, forgetting.
         self._bin, self._bin_count = -1, 0.0
         self._bins = self._bin_sum = self._bin_squares = 0.0
-        self._born_s = -1.0
-        self._time_s = -1.0
-
-    @property
-    def ready(self) -> bool:
-        """Whether `grace_s` seconds have passed since the beginning."""
-        return self._born_s >= 0.0 and self._time_s - self._born_s >= self.grace_s
 
     @property
     def branching(self) -> float:
@@ -130,9 +123,7 @@ class LiquidationWave(Detector):
         self._excited = self._excited * math.exp(-gap_s / self.decay_s) + events
         if events:
             self._learn_size(count_of(x, "notional_tick") / events, events)
-        if self._born_s < 0.0:
-            self._born_s = time_s
-        self._time_s = max(self._time_s, time_s)
+        self._age(time_s)
 
     def explain_one(self, x: Features) -> tuple[Contribution, ...]:
         """Counts and notional against the usual rate, and how many each liquidation brings about."""

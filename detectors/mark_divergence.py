@@ -2,7 +2,7 @@
 
 import math
 
-from detectors.base import Detector, Features, State
+from detectors.base import AgedDetector, Features, State
 from detectors.errors import StateError
 from detectors.guarded_gaussian import GuardedGaussian
 from detectors.reasons import Part, contributions, normal_tail
@@ -25,7 +25,7 @@ _PAIRS = (("mark from index in bp", "mark", "index"), ("last trade from mark in 
 _AGES = (("age of the mark price", "mark_age_s"), ("age of the index price", "index_age_s"))
 
 
-class MarkDivergence(Detector):
+class MarkDivergence(AgedDetector):
     """Mark against index, last trade against mark, and how long mark and index have stood still.
 
     `r = ln(a / b)` of each pair has a guarded, exponentially weighted level `m` and deviation `s`; what counts is
@@ -82,13 +82,6 @@ class MarkDivergence(Detector):
         self.grace_s = grace_s
         self._ratios = [GuardedGaussian(half_life_s, _RATIO_FLOOR) for _ in _PAIRS]
         self._gaps = [GuardedGaussian(half_life_s, _AGE_FLOOR) for _ in _AGES]
-        self._born_s = -1.0
-        self._time_s = -1.0
-
-    @property
-    def ready(self) -> bool:
-        """Whether `grace_s` seconds have passed since the first observation."""
-        return self._born_s >= 0.0 and self._time_s - self._born_s >= self.grace_s
 
     def score_one(self, x: Features) -> float:
         """The largest of the parts, in deviations."""
@@ -105,9 +98,7 @@ class MarkDivergence(Detector):
             gap = _log_age(x, name.replace("age", "gap"))
             if gap is not None:
                 level.learn(gap, time_s)
-        if self._born_s < 0.0:
-            self._born_s = time_s
-        self._time_s = max(self._time_s, time_s)
+        self._age(time_s)
 
     def explain_one(self, x: Features) -> tuple[Contribution, ...]:
         """Divergences in basis points, ages in seconds, with what is usual."""
