@@ -20,7 +20,7 @@ from detectors.events import (
     Liquidation,
     Trade,
 )
-from detectors.results import Activity, ActivityFrame, Evidence, Refusal, SignalFrame
+from detectors.results import Activity, ActivityFrame, Evidence, Refusal, RefusedRecord, SignalFrame
 from streams import codecs
 from streams.codecs import (
     MOST_REFUSALS,
@@ -271,3 +271,23 @@ def test_a_frame_of_another_kind_is_a_decode_error_naming_the_topic() -> None:
         decode_signal_frame(b"{}")
     with pytest.raises(DecodeError, match="account-activity"):
         decode_activity_frame(msgspec.json.encode("x"))
+
+
+@pytest.mark.parametrize(
+    ("topic", "raw", "place"),
+    [
+        ("trades", b'{"timestamp":"5","symbol":"X","price":-1}', ("schema", 5, "X")),
+        ("trades", b'{"timestamp":5,"symbol":"X","price":1', ("malformed", -1, "")),
+        ("trades", b'{"symbol":"X","price":1}', ("schema", -1, "X")),
+        ("trades", b'{"timestamp":1e99,"symbol":"X"}', ("schema", -1, "")),
+        ("trades", b'["a"]', ("schema", -1, "")),
+        ("trades", b"", ("empty", -1, "")),
+        ("books", encode_event(BookSnapshot(5, "X", [(2.0, 1.0)], [(1.0, 1.0)])), ("crossed_book", 5, "X")),
+    ],
+)
+def test_what_was_refused_says_when_and_where_it_was_if_it_can(
+    topic: str, raw: bytes, place: tuple[str, int, str]
+) -> None:
+    decoder = RecordDecoder(topic)
+    (refused,) = decoder.decode([raw], [7]).refused
+    assert decoder.place(refused) == RefusedRecord(7, *place)

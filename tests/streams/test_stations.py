@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,14 +12,19 @@ from prometheus_client import CollectorRegistry
 
 from detectors.config import CoreSettings
 from detectors.errors import StateError
+from detectors.events import BookSnapshot, Trade
 from detectors.market_stage import MarketStage
-from detectors.results import Activity, ActivityFrame
+from detectors.results import Activity, ActivityFrame, Signal
 from detectors.timing import BEGINNING_US
 from streams.agents import account_station, frame_values, market_station
 from streams.batches import RecordBatch
-from streams.codecs import MOST_REFUSALS, WHOLE_RECORD, decode_activity_frame, encode_frame
+from streams.codecs import MOST_REFUSALS, WHOLE_RECORD, decode_activity_frame, decode_signal_frame, encode_frame
+from streams.files import Line, line_of
 from streams.metrics import Metrics
+from streams.replay import Replay
+from streams.settings import Settings
 from streams.stations import Station
+from tests.helpers import quick_settings
 from tests.streams.counting import CountingAccount, CountingMarket
 
 RECORDS = 60
@@ -160,3 +167,47 @@ def test_a_frame_cut_for_size_says_the_same_and_its_time_last(rows: list[int], m
         (900, True)
     ]
     assert all(len(encode_frame(part)) <= max_bytes or len(part.ticks) == 1 for part in parts if part.ticks)
+
+
+def crossed_flow() -> list[Line]:
+    """Books and trades of a minute and a half; of every third book of the last seconds the sides are exchanged."""
+    lines: list[Line] = []
+    for number in range(900):
+        at_us = 10**15 + number * 100_000
+        sides = ([(100.0 - number % 7, 1.0)], [(101.0, 1.0 + number % 5)])
+        book = BookSnapshot(at_us, "BTC", *(sides[::-1] if number > 800 and number % 3 == 0 else sides))
+        lines.append(line_of("books", book))
+        if number > 800 and number % 5 == 0:
+            lines.append(Line(at_us, "trades", "BTC", b'{"type":"trade","timestamp":%d,"symbol":"BTC"}' % at_us))
+        lines.append(line_of("trades", Trade(at_us + 50_000, "BTC", 100.0, 1.0, "buy", number)))
+    return lines
+
+
+@pytest.mark.parametrize("most", [1, 40, 2_000])
+def test_what_is_refused_says_the_same_in_a_worker_as_in_a_replay(most: int, tmp_path: Path) -> None:
+    Replay(Settings(partitions=1).model_copy(update={"core": quick_settings()})).run(
+        iter(crossed_flow()), tmp_path, lambda _: None
+    )
+    replayed = [json.loads(line) for line in (tmp_path / "signals.ndjson").read_bytes().splitlines()]
+    assert any("refused: crossed book" in part["signal"] for one in replayed for part in one["contributions"])
+    assert any("refused: schema" in part["signal"] for one in replayed for part in one["contributions"])
+
+    stage = MarketStage(0, 1, quick_settings(), lambda _: 0)
+    station = market_station(0, stage, Metrics.create(CollectorRegistry()), max_record_bytes=1_000_000)
+    found: list[Signal] = []
+    unread = {topic: [line.raw for line in crossed_flow() if line.topic == topic] for topic in ("books", "trades")}
+    read = dict.fromkeys(unread, 0)
+    now_us = 0
+    while any(read[topic] < len(values) for topic, values in unread.items()):
+        for topic, values in unread.items():
+            begin = read[topic]
+            if values[begin : begin + most]:
+                station.take(batch(values[begin : begin + most], begin, topic), now_us)
+                read[topic] = begin + len(values[begin : begin + most])
+        now_us += 1_000
+        silent = {topic: (0, 0, now_us) for topic in stage.inputs if topic not in unread}
+        for record in station.poll(silent, now_us):
+            if record.topic == "signals" and record.value is not None:
+                found += [signal for tick in decode_signal_frame(record.value).ticks for signal in tick.signals]
+    found += [signal for tick in stage.flush().signals.ticks for signal in tick.signals]
+    assert [json.loads(msgspec.json.encode(signal)) for signal in found] == replayed
