@@ -2,6 +2,7 @@
 
 import math
 import random
+from functools import cache
 
 import msgspec
 import pytest
@@ -92,6 +93,24 @@ def test_degradation_is_the_factor_by_which_a_cost_grows_when_volatility_doubles
         cost = 2.0 * volatility_bp**slope * chance.lognormvariate(0.0, 0.1)
         quality.learn_one({"time_s": float(second), "volatility_bp": volatility_bp, "slippage_bp": cost})
     assert quality.degradation("slippage_bp") == pytest.approx(2.0**slope, rel=0.1)
+
+
+@cache
+def taught() -> ExecutionQuality:
+    """One that knows costs that go with the root of volatility."""
+    chance, quality = random.Random(8), ExecutionQuality()
+    for second in range(3_000):
+        volatility_bp = 5.0 + 4.0 * math.sin(second / 100.0)
+        costs = {name: math.sqrt(volatility_bp) * chance.lognormvariate(0.0, 0.1) for name in COSTS}
+        quality.learn_one(costs | {"time_s": float(second), "volatility_bp": volatility_bp})
+    return quality
+
+
+@given(st.sampled_from(sorted(COSTS)), st.floats(1.0, 60.0))
+def test_a_cost_is_judged_by_what_is_usual_at_the_volatility_there_is(name: str, volatility_bp: float) -> None:
+    x = {"time_s": 3_000.0, "volatility_bp": volatility_bp}
+    assert taught().score_one(x | {name: math.sqrt(volatility_bp)}) < 2.0
+    assert taught().score_one(x | {name: 3.0 * math.sqrt(volatility_bp)}) > 5.0
 
 
 @given(
