@@ -84,3 +84,13 @@ def test_the_evidence_window_spans_the_ticks_in_it(steps: list[tuple[int, list[t
                 span = expected.setdefault((part.topic, part.partition), [part.first_offset, part.last_offset])
                 span[1] = part.last_offset
         assert window.merged() == tuple(Evidence(*place, *span) for place, span in sorted(expected.items()))
+
+
+def test_a_stretch_holds_records_that_came_out_of_order_and_more_of_a_tick() -> None:
+    window = EvidenceWindow(10)
+    window.add(5, (Evidence("cancels", 0, 103, 104),))
+    window.add(6, (Evidence("cancels", 0, 101, 102), Evidence("cancels", 0, 99, 99), Evidence("books", 0, 7, 7)))
+    assert window.of(("cancels",)) == (Evidence("cancels", 0, 99, 104),)
+    window.add(15, ())
+    assert window.merged() == (Evidence("books", 0, 7, 7), Evidence("cancels", 0, 99, 102))
+    assert window.of((), partition=1) == ()
