@@ -189,10 +189,8 @@ class CorrelationStage(Stage[CorrelationTick]):
         self._symbols, self._heard = set(head["symbols"]), set(head["families"])
         self._count_families()
         self._book = revived(self._new_book, head["book"], "open alerts", notes)
-        # State of a version that knew no verdicts has none.
-        if "ranker" in head:
-            self._ranker.resume(head["ranker"], notes)
-            self.followed_below = head["followed_below"]
+        self._ranker.resume(head["ranker"], notes)
+        self.followed_below = head["followed_below"]
 
     def _correlators(self) -> tuple[Correlator, ...]:
         return self._by_symbol, self._by_cohort, self._by_market
