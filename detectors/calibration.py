@@ -73,8 +73,8 @@ class PeaksOverThreshold:
 
     __slots__ = (
         "_first", "_fit", "_last_peak", "_next", "_peaks", "_quantile", "_since_fit", "_since_guarded", "_used",
-        "guard", "half_life", "level", "max_peaks", "n", "n_peaks", "prior_scale", "refractory", "run", "seen",
-        "threshold", "warm_up",
+        "guard", "half_life", "level", "max_peaks", "n", "n_clusters", "n_peaks", "prior_scale", "refractory", "run",
+        "seen", "threshold", "warm_up",
     )  # fmt: skip
 
     def __init__(
@@ -100,6 +100,7 @@ class PeaksOverThreshold:
         self.seen = 0
         self.n = 0.0
         self.n_peaks = 0.0
+        self.n_clusters = 0.0
         self.threshold = math.inf
         self._first: list[float] = []
         self._peaks = np.zeros(max_peaks)
@@ -114,6 +115,15 @@ class PeaksOverThreshold:
     def ready(self) -> bool:
         """Whether the warm-up is over."""
         return self.seen >= self.warm_up
+
+    @property
+    def clustering(self) -> float:
+        """Clusters for each peak, in (0, 1]: by how much episodes are fewer than the scores they are made of.
+
+        The tail is that of clusters' highest scores, so that `p_value * clustering` is the share of scores that begin
+        an episode which gets as high.
+        """
+        return min((self.n_clusters + 0.5) / (self.n_peaks + 0.5), 1.0)
 
     def p_value(self, score: float) -> float:
         """Chance that an ordinary score is at least this high; 1.0 for the body and while warming up."""
@@ -156,6 +166,7 @@ class PeaksOverThreshold:
         decay = 0.5 ** (1.0 / self.half_life)
         self.n = self.n * decay + 1.0
         self.n_peaks *= decay
+        self.n_clusters *= decay
         self._quantile += _QUANTILE_STEP * self.prior_scale * ((score > self._quantile) - self.level)
         if score > self.threshold:
             self._keep(score - self.threshold)
@@ -177,6 +188,7 @@ class PeaksOverThreshold:
         fade = 0.5 ** (scores / self.half_life)
         self.n = self.n * fade + scores
         self.n_peaks *= fade
+        self.n_clusters *= fade
         self._since_guarded += scores
         self._quantile = max(self._quantile - _QUANTILE_STEP * self.prior_scale * self.level * scores, 0.0)
 
@@ -210,6 +222,7 @@ class PeaksOverThreshold:
                 self._peaks[newest] = excess
                 self._fit = None
             return
+        self.n_clusters += 1.0
         self._peaks[self._next] = excess
         self._next = (self._next + 1) % self.max_peaks
         self._used = min(self._used + 1, self.max_peaks)
@@ -230,6 +243,7 @@ class PeaksOverThreshold:
         kept = kept[kept > 0.0]
         self.threshold += step
         self.n_peaks *= len(kept) / max(self._used, 1)
+        self.n_clusters *= len(kept) / max(self._used, 1)
         self._peaks[: len(kept)] = kept
         self._used = len(kept)
         self._next = self._used % self.max_peaks
@@ -277,7 +291,7 @@ class PeaksOverThreshold:
         """Everything learned, as plain values."""
         return {
             "parameters": [self.level, self.warm_up, self.prior_scale, self.max_peaks],
-            "counts": [self.seen, self.n, self.n_peaks, self.threshold, self._quantile],
+            "counts": [self.seen, self.n, self.n_peaks, self.n_clusters, self.threshold, self._quantile],
             "since": [self._since_fit, self._since_guarded, self._last_peak],
             "first": list(self._first),
             # As they stand: sums of floats depend on their order.
@@ -292,7 +306,7 @@ class PeaksOverThreshold:
             expected = [self.level, self.warm_up, self.prior_scale, self.max_peaks]
             msg = f"calibration state: expected parameters {expected}, found {state.get('parameters')}"
             raise StateError(msg)
-        self.seen, self.n, self.n_peaks, self.threshold, self._quantile = state["counts"]
+        self.seen, self.n, self.n_peaks, self.n_clusters, self.threshold, self._quantile = state["counts"]
         self._since_fit, self._since_guarded, self._last_peak = state["since"]
         self._first = list(state["first"])
         self._used = len(state["peaks"])

@@ -28,6 +28,8 @@ class LatencyWatch(Watch[LatencyShock]):
     """`LatencyShock` on the latencies of a tick."""
 
     name = pattern = "latency_shock"
+    #: Of deviations: what a normal distribution has beyond its 98 % quantile.
+    prior_scale = 0.5
     topics = ("latency",)
     scope = "market"
 

@@ -22,6 +22,8 @@ class LiquidationWatch(SymbolTickWatch[LiquidationWave]):
     """
 
     name = pattern = "liquidation_wave"
+    #: Clusters of liquidations differ by far more than a Poisson process lets expect.
+    prior_scale = 2.0
 
     def __init__(self, spot: Spot) -> None:
         super().__init__(spot)

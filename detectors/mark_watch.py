@@ -19,6 +19,8 @@ class MarkWatch(SymbolTickWatch[MarkDivergence]):
     """`MarkDivergence` at each tick with a ticker, and each second with trades: then the prices' ages are told."""
 
     name = pattern = "mark_divergence"
+    #: Of deviations: what a normal distribution has beyond its 98 % quantile.
+    prior_scale = 0.5
 
     def __init__(self, spot: Spot) -> None:
         super().__init__(spot)

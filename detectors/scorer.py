@@ -24,7 +24,7 @@ _CHANCE_OF_SHOULDER = 0.05
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """A score that stands out: its p-value, how often a day chance gives one as high, and the reasons."""
+    """A score that stands out: its p-value, how many episodes a day get as high by chance, and the reasons."""
 
     score: float
     p_value: float
@@ -127,7 +127,7 @@ class Scorer:
         age_s = max(time_s - self._first_s, _LEAST_AGE_S)
         if age_s < self._warm_up_s or (p_value := self.pot.p_value(score)) >= 1.0:
             return None
-        per_day = p_value * self.pot.seen / age_s * _SECONDS_A_DAY
+        per_day = p_value * self.pot.clustering * self.pot.seen / age_s * _SECONDS_A_DAY
         if per_day > self._publish_per_day:
             return None
         self._counters["published"] += 1

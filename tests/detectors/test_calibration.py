@@ -197,3 +197,18 @@ def test_scores_that_leap_from_silence_hide_no_incident(seed: int) -> None:
     assert pot.p_value(17.5) == pytest.approx(flat.p_value(12.5), rel=0.1)
     assert pot.p_value(17.5) < 1e-5
     assert pot.p_value(5.6) > 2e-3
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_how_often_a_day_counts_episodes_and_not_the_scores_they_are_made_of(seed: int) -> None:
+    """Each minute something lasts two seconds, at ten scores a second: it happens 1,440 times a day, not 28,800."""
+    chance, scorer = random.Random(seed), Scorer(Calibration(publish_per_day=1e9), Counter())
+    for number in range(60_000):
+        if number % 600 == 0:
+            height = 1.0 + chance.expovariate(1.0)
+        scorer.begin(number / 10.0)
+        scorer.pot.learn(height if number % 600 >= 580 else abs(chance.gauss(0.0, 0.2)))
+    verdict = scorer.judge(4.0, 6_000.0)
+    assert verdict is not None
+    often = 1_440.0 * math.exp(-3.0)
+    assert often / 2.5 < verdict.per_day < often * 2.5
