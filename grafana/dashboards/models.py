@@ -148,8 +148,8 @@ _BUDGET = Section(
         ),
         series(
             "Predicted verdicts",
-            "Log loss of verdicts predicted before they were learned, of the ranker and of the base rate: above it, the "
-            "ranker reorders nothing.",
+            "Log loss of verdicts predicted before they were learned, of the ranker and of the base rate: above it, "
+            "the ranker reorders nothing.",
             "short",
             Query("max by (of) (squall_ranker_log_loss{W})", "{{of}}"),
             width=12,
