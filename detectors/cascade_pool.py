@@ -2,12 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
 
 from detectors.base import State
 from detectors.cascade_odds import CascadeOdds, Odds
+from detectors.cascade_outlook import PRIOR, VARIANCES
 from detectors.cascade_risk import CascadeRisk
 from detectors.cascade_watch import CascadeWatch
 from detectors.config import CoreSettings
@@ -56,7 +58,7 @@ class CascadePool:
             evicted="evicted_symbols",
         )
         self._scorer = self._new_scorer()
-        self._odds = {horizon_s: CascadeOdds(horizon_s) for horizon_s in HORIZONS_S}
+        self._odds = {horizon_s: self._new_odds(horizon_s) for horizon_s in HORIZONS_S}
         self._graph = ContagionGraph()
         self._graph_s = -1.0
         #: What shells may show.
@@ -101,11 +103,12 @@ class CascadePool:
         x = watch.take(profile, time_s)
         begins = watch.begins(time_s)
         odds = {}
+        features = watch.odds_features(time_s)
         for horizon_s, one in self._odds.items():
             if begins:
                 one.begin_cascade(profile.symbol, time_s)
             one.pass_time(profile.symbol, time_s)
-            odds[horizon_s] = one.forecast(profile.symbol, watch.risk.probability(x, horizon_s), time_s)
+            odds[horizon_s] = one.forecast(profile.symbol, features, time_s)
         self._counters["cascades"] += begins
         near = [distance for name in ("down_bp", "up_bp") if (distance := x.get(name)) is not None]
         gain = max(x["down_gain"], x["up_gain"])
@@ -178,7 +181,7 @@ class CascadePool:
         """What all symbols share."""
         return {
             "scorer": self._scorer.state(),
-            "odds": [odds.state() for odds in self._odds.values()],
+            "odds": self.calibration(),
             "graph": self._graph.state(),
             "graph_s": self._graph_s,
         }
@@ -186,10 +189,23 @@ class CascadePool:
     def resume(self, head: State, notes: list[str]) -> None:
         """Take up what all symbols share."""
         self._scorer = revived(self._new_scorer, head["scorer"], "calibration of cascade_risk", notes)
-        for odds, saved in zip(self._odds.values(), head["odds"], strict=True):
-            odds.restore(saved)
+        self.take_calibration(head["odds"], notes)
         self._graph.restore(head["graph"])
         self._graph_s = head["graph_s"]
+
+    def calibration(self) -> list[State]:
+        """What was learned of the odds, of each horizon."""
+        return [odds.state() for odds in self._odds.values()]
+
+    def take_calibration(self, saved: list[State], notes: list[str]) -> None:
+        """Take up what was learned of the odds."""
+        for horizon_s, state in zip(HORIZONS_S, saved, strict=True):
+            make = partial(self._new_odds, horizon_s)
+            self._odds[horizon_s] = revived(make, state, f"odds of a cascade within {horizon_s} s", notes)
+
+    @staticmethod
+    def _new_odds(horizon_s: int) -> CascadeOdds:
+        return CascadeOdds(horizon_s, PRIOR, VARIANCES)
 
     def _new_watch(self) -> CascadeWatch:
         return CascadeWatch(self._settings.cascade, self._settings.memory.half_life_s)

@@ -5,10 +5,11 @@ from collections import deque
 
 from detectors.base import Features, State
 from detectors.cascade_gain import CascadeGain, cascade_gain
+from detectors.cascade_outlook import CascadeOutlook
 from detectors.cascade_risk import CascadeRisk
 from detectors.cascade_settings import Cascade
 from detectors.ledger import EvidenceWindow
-from detectors.liquidation_density import LONG, SHORT, LiquidationDensity
+from detectors.liquidation_density import LONG, SHORT, LiquidationDensity, bucket_of
 from detectors.results import BookProfile
 
 #: Memory of the usual depth.
@@ -33,6 +34,7 @@ class CascadeWatch:
         self.evidence = EvidenceWindow(_EVIDENCE_S)
         self.density = LiquidationDensity()
         self.risk = CascadeRisk(half_life_s)
+        self.outlook = CascadeOutlook()
         #: When it was last heard of, as a tick.
         self.turn = -1
         #: Cross-margined notional, in hundredths, and all notional.
@@ -48,6 +50,8 @@ class CascadeWatch:
     def take(self, profile: BookProfile, time_s: float) -> Features:
         """Take a profile in; the features that `CascadeRisk` judges."""
         self._learn_depth(profile, time_s)
+        self._cross(profile.mid)
+        self.outlook.learn(self.density, profile, time_s)
         self._recent.append((time_s, profile.mid, profile.long_cents / 100.0, profile.short_cents / 100.0))
         while self._recent[0][0] <= time_s - self._settings.window_s:
             self._recent.popleft()
@@ -61,6 +65,20 @@ class CascadeWatch:
             if gain.self_feeding_bp is not None:
                 x[f"{side}_bp"] = float(gain.self_feeding_bp)
         return x
+
+    def odds_features(self, time_s: float) -> tuple[float, ...]:
+        """The features that `CascadeOdds` judges, after `take` and `begins`."""
+        since_s = time_s - self._met_s
+        return self.outlook.features(self.density, self._recent[-1][1], since_s, self._settings.quiet_s)
+
+    def _cross(self, mid: float) -> None:
+        """Positions that the price went past, and stayed past for a profile, are gone, whoever says so.
+
+        By a bucket and more: the mid price is not the mark price.
+        """
+        before = self._recent[-1][1] if self._recent else mid
+        self.density.cross(LONG, bucket_of(max(mid, before)) + 1)
+        self.density.cross(SHORT, bucket_of(min(mid, before)) - 1)
 
     def begins(self, time_s: float) -> bool:
         """Whether a cascade begins now, after `take`."""
@@ -106,6 +124,7 @@ class CascadeWatch:
         return {
             "density": self.density.state(),
             "risk": self.risk.state(),
+            "outlook": self.outlook.state(),
             "turn": self.turn,
             "cents": [self.cross_cents, self.all_cents],
             "depth": [*self._usual_depth, self._profile_s, self._met_s],
@@ -117,6 +136,7 @@ class CascadeWatch:
         """Take up where `state()` was made; raises StateError for other parameters."""
         self.density.restore(state["density"])
         self.risk.restore(state["risk"])
+        self.outlook.restore(state["outlook"])
         self.turn = state["turn"]
         self.cross_cents, self.all_cents = state["cents"]
         longs, shorts, self._profile_s, self._met_s = state["depth"]

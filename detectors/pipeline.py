@@ -6,6 +6,7 @@ from collections.abc import Callable
 import msgspec
 
 from detectors.account_stage import AccountOutput, AccountStage
+from detectors.cascade_pool import CascadePool
 from detectors.config import CoreSettings
 from detectors.correlation_stage import CorrelationOutput, CorrelationStage
 from detectors.decisions import AuditRecord, Decisions, RateLimit, Trip
@@ -74,6 +75,11 @@ class Pipeline:
         self._frames = [0] * partitions
         self._signal_frames = 0
         self._stress_frames = 0
+
+    @property
+    def cascade(self) -> CascadePool:
+        """What is known of cascades: the odds on each symbol, and how they are calibrated."""
+        return self._correlation.cascade
 
     @property
     def counters(self) -> Counter[str]:

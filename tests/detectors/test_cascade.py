@@ -67,10 +67,10 @@ def test_the_running_density_is_that_of_the_positions_as_they_stand(
     density, cross_cents = LiquidationDensity(), 0
     standing: dict[str, LeverageChange] = {}
     for tick, begin in enumerate(range(0, len(given_changes), per_tick)):
-        events = []
+        events: list[LeverageChange] = []
         for account, position, entry, leverage, mode in given_changes[begin : begin + per_tick]:
             event = LeverageChange(
-                tick, account, "S", leverage, position=position, entry_price=entry,
+                begin + len(events), account, "S", leverage, position=position, entry_price=entry,
                 margin_mode="cross" if mode == "cross" else "isolated",
             )  # fmt: skip
             events.append(event)
@@ -151,49 +151,59 @@ def test_the_chance_of_reaching_a_price_is_that_of_a_simulated_walk() -> None:
     assert hit_probability(40.0, 1.0, 900.0) == pytest.approx(reached / 2_000, abs=0.03)
 
 
+def odds_of_one() -> CascadeOdds:
+    """Odds that rest on one number, and begin by believing it."""
+    return CascadeOdds(900, prior=(0.0, 1.0), variances=(4.0, 1.0))
+
+
+def logit(probability: float) -> tuple[float, float]:
+    bounded = min(max(probability, 1e-3), 0.999)
+    return 1.0, math.log(bounded / (1.0 - bounded))
+
+
 def test_odds_say_that_they_know_nothing_until_cascades_were_foretold_better_than_by_the_base_rate() -> None:
-    odds, chance, time_s = CascadeOdds(900), random.Random(5), 0.0
-    assert not odds.forecast("X", 0.5, 0.0).known
+    odds, chance, time_s = odds_of_one(), random.Random(5), 0.0
+    assert not odds.forecast("X", logit(0.5), 0.0).known
     for _ in range(40):
         for _ in range(600):
             time_s += 60.0
             odds.pass_time("X", time_s)
-            odds.forecast("X", 0.02 * chance.random(), time_s)
+            odds.forecast("X", logit(0.02 * chance.random()), time_s)
         for _ in range(10):
             time_s += 60.0
-            odds.forecast("X", 0.6, time_s)
+            odds.forecast("X", logit(0.6), time_s)
         odds.begin_cascade("X", time_s + 30.0)
-    found = odds.forecast("X", 0.6, time_s)
+    found = odds.forecast("X", logit(0.6), time_s)
     assert found.known
     assert found.brier < 0.5 * found.base_brier
     assert found.probability > 0.5
-    assert odds.forecast("Y", 0.001, time_s).probability < 0.05
+    assert odds.forecast("Y", logit(0.001), time_s).probability < 0.05
 
 
 def test_odds_that_cry_wolf_are_lowered_and_not_believed() -> None:
-    odds, chance = CascadeOdds(900), random.Random(6)
+    odds, chance = odds_of_one(), random.Random(6)
     for minute in range(20_000):
         odds.pass_time("X", 60.0 * minute)
-        odds.forecast("X", 0.5 + 0.4 * chance.random(), 60.0 * minute)
+        odds.forecast("X", logit(0.5 + 0.4 * chance.random()), 60.0 * minute)
         if minute % 2_000 == 1_999:
             odds.begin_cascade("X", 60.0 * minute + 1.0)
-    found = odds.forecast("X", 0.7, 60.0 * 20_000)
+    found = odds.forecast("X", logit(0.7), 60.0 * 20_000)
     assert found.probability < 0.1
     assert not found.known
 
 
 @given(st.lists(st.tuples(st.floats(0.0, 1.0), st.booleans()), max_size=60), st.integers(0, 59))
 def test_odds_go_on_where_their_state_was_saved(steps: list[tuple[float, bool]], cut: int) -> None:
-    whole, first = CascadeOdds(900), CascadeOdds(900)
+    whole, first = odds_of_one(), odds_of_one()
     for minute, (raw, begins) in enumerate(steps):
         if minute == cut:
-            saved, first = first.state(), CascadeOdds(900)
+            saved, first = first.state(), odds_of_one()
             first.restore(saved)
         for odds in (whole, first):
             odds.pass_time("X", 60.0 * minute)
             if begins:
                 odds.begin_cascade("X", 60.0 * minute)
-            odds.forecast("X", raw, 60.0 * minute)
+            odds.forecast("X", logit(raw), 60.0 * minute)
     assert first.state() == whole.state()
 
 
