@@ -1,7 +1,7 @@
-"""How well incidents are found: `python -m tests.benchmarks.detection [--quick] [--out DIR] [--hours H]`.
+"""How well incidents are found: `python -m tests.benchmarks.detection [--quick] [--out DIR] [--hours H] [--only PART]`.
 
 Writes `quality.json` and `quality.html` into DIR; `--quick` tries in half a minute that everything works, on too little
-flow to say anything.
+flow to say anything. The parts are `incidents`, planted and found, and `cascades`, which are warned of or not.
 """
 
 import argparse
@@ -16,6 +16,9 @@ from typing import Any
 
 from tests.benchmarks.detection.aims import aims
 from tests.benchmarks.detection.branches import GRACE_S, Plan, Run, run
+from tests.benchmarks.detection.cascade_judge import cascade_findings
+from tests.benchmarks.detection.cascade_page import cascade_aims, reliability, show_cascades
+from tests.benchmarks.detection.cascade_runs import CascadeRun, run_chain
 from tests.benchmarks.detection.figures import pictures
 from tests.benchmarks.detection.findings import findings
 from tests.benchmarks.detection.flows import RECORDINGS, SYMBOLS, Flow, recorded_flow, simulated_flow
@@ -27,6 +30,8 @@ SEEDS = (101, 102)
 _RECORDING = "bitstamp-btcusd-2015-05-01-first-3h.ndjson.gz"
 
 Job = tuple[Flow, Plan]
+#: Chains of flows on which cascades happen, as (seed, hours): thresholds and base rates are of the first of each.
+CASCADE_CHAINS = (((301, 4.0), (303, 5.5), (305, 5.5)), ((302, 4.0), (304, 5.5), (306, 5.5)))
 
 
 def jobs(hours: float) -> list[Job]:
@@ -62,17 +67,30 @@ def measure(planned: Sequence[Job]) -> list[Run]:
     return runs
 
 
+def measure_cascades(quick: bool) -> list[CascadeRun]:
+    """See the chains of flows, each in a process of its own."""
+    seconds = 1_500.0 if quick else 3_600.0
+    chains = [[(seed, round((1.0 if quick else hours) * seconds)) for seed, hours in chain] for chain in CASCADE_CHAINS]
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        return [run for found in pool.map(run_chain, chains) for run in found]
+
+
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.detection", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="try that everything works, in half a minute")
     parser.add_argument("--hours", type=float, default=1.5, help="length of each simulated flow")
     parser.add_argument("--out", type=Path, default=Path("quality"), help="directory to write to")
+    parser.add_argument("--only", choices=("incidents", "cascades"), help="measure a part alone")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     begun_s = time.monotonic()
-    runs = measure(quick_jobs() if options.quick else jobs(options.hours))
+    runs = measure(quick_jobs() if options.quick else jobs(options.hours)) if options.only != "cascades" else []
     found = findings(runs)
+    cascades = None
+    if options.only != "incidents":
+        tuning = [chain[0][0] for chain in CASCADE_CHAINS]
+        cascades = cascade_findings(measure_cascades(options.quick), tuning)
     used = [getrusage(who) for who in (RUSAGE_SELF, RUSAGE_CHILDREN)]
     about: dict[str, Any] = {
         "machine": machine(),
@@ -82,11 +100,15 @@ def main() -> None:
         "cpu_s": sum(one.ru_utime + one.ru_stime for one in used),
         "wall_s": time.monotonic() - begun_s,
     }
-    reached = aims(found)
+    reached = [*aims(found), *(cascade_aims(cascades) if cascades is not None else ())]
+    if cascades is not None:
+        show_cascades(cascades)
     show(found, reached)
-    write_json(options.out / "quality.json", found, reached, about)
+    write_json(options.out / "quality.json", found, reached, about, cascades)
     drawn = {name: pictures(name, [one for one in runs if one.flow.name == name], found[name]) for name in found}
-    write_page(options.out / "quality.html", found, reached, about, drawn)
+    if cascades is not None:
+        drawn["cascades"] = [("Reliability: what was said, and what happened.", reliability(cascades))]
+    write_page(options.out / "quality.html", found, reached, about, drawn, cascades)
     print(f"{options.out / 'quality.json'}, {options.out / 'quality.html'}: {about['wall_s']:.0f} s")
 
 

@@ -33,9 +33,15 @@ def plain(value: Any) -> Any:  # noqa: ANN401 - whatever JSON can hold
     return value
 
 
-def write_json(path: Path, found: dict[str, Any], aims: Sequence[Aim], about: dict[str, Any]) -> None:
-    """Write all figures."""
-    whole = {"about": about, "aims": [msgspec.to_builtins(aim) for aim in aims], "flows": found}
+def write_json(
+    path: Path,
+    found: dict[str, Any],
+    aims: Sequence[Aim],
+    about: dict[str, Any],
+    cascades: dict[str, Any] | None = None,
+) -> None:
+    """Write all figures; warnings of cascades, if they were measured, under a name of their own."""
+    whole = {"about": about, "aims": [msgspec.to_builtins(aim) for aim in aims], "flows": found, "cascades": cascades}
     path.write_text(json.dumps(plain(whole), indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
@@ -45,6 +51,7 @@ def write_page(
     aims: Sequence[Aim],
     about: dict[str, Any],
     pictures: dict[str, list[tuple[str, str]]],
+    cascades: dict[str, Any] | None = None,
 ) -> None:
     """Write the report."""
     environment = jinja2.Environment(
@@ -60,6 +67,7 @@ def write_page(
         aims=aims,
         about=about,
         pictures=pictures,
+        cascades=cascades,
         scorers=SCORERS,
         budgets=BUDGETS,
         mean_recall=mean_recall,
