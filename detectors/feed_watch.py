@@ -10,8 +10,8 @@ from detectors.base import Features
 from detectors.budget import severity_of
 from detectors.events import BookSnapshot
 from detectors.feed_fault import FeedFault
-from detectors.ledger import EvidenceWindow
-from detectors.results import Signal
+from detectors.ledger import EvidenceWindow, merge_evidence
+from detectors.results import Evidence, Signal
 from detectors.scorer import Verdict, signal_of
 from detectors.watch import Spot, Watch
 from detectors.windows import SlidingCounts
@@ -30,12 +30,16 @@ NEVER_US = 2**62
 
 @dataclass(slots=True)
 class Faults:
-    """What was wrong with what came of an input in a tick: numbers of events, and of refused records by reason."""
+    """What was wrong with what came of an input in a tick: numbers of events, and of refused records by reason.
+
+    `evidence` is where the refused ones lie: they are in nobody else's.
+    """
 
     repeated: int = 0
     behind: int = 0
     missing: int = 0
     refused: dict[str, int] = field(default_factory=dict)
+    evidence: tuple[Evidence, ...] = ()
 
     def counts(self) -> list[int]:
         """All four, in the order of `_KINDS`."""
@@ -67,6 +71,7 @@ class FeedWatch(Watch[FeedFault]):
         ten_s = 10_000_000 // self.tick_us
         self._ten = SlidingCounts(ten_s, len(_KINDS))
         self._reasons = SlidingCounts(ten_s, 1)
+        self._refused = EvidenceWindow(ten_s)
         self._seen: list[float] = []
         self._run = 0
 
@@ -104,10 +109,14 @@ class FeedWatch(Watch[FeedFault]):
         counts = faults.counts()
         self._ten.add(tick, {_ALL: counts})
         self._reasons.add(tick, {reason: [many] for reason, many in faults.refused.items()})
+        self._refused.add(tick, faults.evidence)
         x: Features = {"time_s": time_s}
         for kind, now, ten in zip(_KINDS, counts, self._ten.get(_ALL), strict=True):
             x[f"{kind}_tick"], x[f"{kind}_10s"] = now, ten
-        return [self._told(signal, end_us) for signal in self.judge(tick, x, evidence)]
+        return [self._with_refused(self._told(signal, end_us)) for signal in self.judge(tick, x, evidence)]
+
+    def _with_refused(self, signal: Signal) -> Signal:
+        return msgspec.structs.replace(signal, evidence=merge_evidence((*signal.evidence, *self._refused.merged())))
 
     def miss(self, tick: int, others_us: int, evidence: EvidenceWindow) -> list[Signal]:
         """Look at a silence that is due, when other inputs have been heard until `others_us`; nothing is learned."""
@@ -176,17 +185,18 @@ class FeedWatch(Watch[FeedFault]):
         """Times, the last snapshot's ends, and the faults of ten seconds."""
         times = [self.last_us, self.due_us, self.faulty_until_us, self._scored_s]
         faults = [[tick, counts[_ALL]] for tick, counts in self._ten.state()]
-        return [times, self._seen, self._run, faults, self._reasons.state()]
+        return [times, self._seen, self._run, faults, self._reasons.state(), self._refused.state()]
 
     def take_rest(self, rest: Any) -> None:  # noqa: ANN401 - see Watch
         """Take up what `rest()` gave."""
-        times, self._seen, self._run, faults, *reasons = rest
+        times, self._seen, self._run, faults, *refused = rest
         self.last_us, self.due_us, self.faulty_until_us, self._scored_s = times
         for tick, counts in faults:
             # State of before all kinds were counted has fewer.
             self._ten.add(tick, {_ALL: [*counts, *([0] * (len(_KINDS) - len(counts)))]})
-        for saved in reasons:
-            self._reasons.restore(saved)
+        if refused:
+            self._reasons.restore(refused[0])
+            self._refused.restore(refused[1])
 
 
 class TopicWatch(FeedWatch):

@@ -10,7 +10,7 @@ from detectors.due_times import DueTimes
 from detectors.entities import Entities
 from detectors.events import Event
 from detectors.features.market import MarketTick, SymbolTick
-from detectors.feed_order import ReadingOrder, Refusals
+from detectors.feed_order import ReadingOrder
 from detectors.feed_watch import NEVER_US, Faults, FeedWatch, TopicWatch
 from detectors.id_gaps import IdGaps, number_of
 from detectors.ledger import EvidenceWindow, merge_evidence
@@ -95,7 +95,7 @@ class Feeds:
         """Judge what came in a tick, and what failed to."""
         if self._since_s < 0.0:
             self._since_s = (tick + 1) * self._tick_us / 1e6
-        faults = self._faults(tick, state, evidence)
+        faults = self._faults(tick, state)
         signals: list[Signal] = []
         for symbol in sorted({*state.symbols, *faults}):
             signals += self._look(tick, symbol, state.symbols.get(symbol), faults.get(symbol, {}), evidence)
@@ -109,23 +109,19 @@ class Feeds:
                 self._due.set((symbol, topic), watch.due_us)
         return signals
 
-    def _faults(self, tick: int, state: MarketTick, evidence: EvidenceWindow) -> dict[str, dict[str, Faults]]:
-        """What was read out of order, and refused, by symbol and topic; where the latter lies becomes evidence."""
+    def _faults(self, tick: int, state: MarketTick) -> dict[str, dict[str, Faults]]:
+        """What was read out of order, and refused, by symbol and topic."""
         faults: dict[str, dict[str, Faults]] = {}
         for (symbol, topic), count in self._order.behind_until(tick).items():
             faults.setdefault(symbol, {}).setdefault(topic, Faults()).behind += count
-        refused = self._order.refused_until(tick)
-        for (symbol, topic), one in refused.items():
+        for (symbol, topic), refused in self._order.refused_until(tick).items():
             known = symbol in self._symbols or symbol in state.symbols
             found = faults.setdefault(symbol if known else _WHOLE, {}).setdefault(topic, Faults())
-            for reason, many in one.reasons.items():
+            for reason, many in refused.reasons.items():
                 found.refused[reason] = found.refused.get(reason, 0) + many
-        if refused:
-            evidence.add(tick, merge_evidence(self._evidence_of(topic, one) for (_, topic), one in refused.items()))
+            lies = Evidence(topic, self._partition, refused.first_offset, refused.last_offset)
+            found.evidence = merge_evidence((*found.evidence, lies))
         return faults
-
-    def _evidence_of(self, topic: str, refused: Refusals) -> Evidence:
-        return Evidence(topic, self._partition, refused.first_offset, refused.last_offset)
 
     def hold_back(self, symbol: str, tick: int, signals: list[Signal]) -> list[Signal]:
         """Leave out signals that rest on a faulty input of the symbol; they are counted."""

