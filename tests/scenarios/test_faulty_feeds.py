@@ -31,6 +31,10 @@ def twice(arrivals: list[Arrival]) -> list[Arrival]:
     return [again for one in arrivals for again in ((one, one) if is_faulty(one) else (one,))]
 
 
+def again_and_again(arrivals: list[Arrival]) -> list[Arrival]:
+    return [again for one in arrivals for again in ((one,) * 6 if is_faulty(one) else (one,))]
+
+
 def late(arrivals: list[Arrival]) -> list[Arrival]:
     """In any order within the lateness, whatever was sent twice apart from each other."""
     chance, lateness_us = random.Random(1), CoreSettings().timing.lateness_us
@@ -75,6 +79,7 @@ def check(alerts: list[Alert], feeds: set[str]) -> None:
     [
         (late, set[str]()),
         (twice, {"cancels, repeated"}),
+        (again_and_again, {"cancels, repeated"}),
         (late_and_twice, {"cancels, repeated"}),
         (half_missing, set[str]()),
         (without_books, {"books, seconds of silence"}),
