@@ -17,6 +17,7 @@ import pytest
 import detectors
 from detectors.budget import MAIN
 from detectors.cancel_burst import CANCEL_COSTS, UNKNOWN_AGE_COST
+from detectors.cascade_outlook import NAMES
 from detectors.checks import detector_classes
 from detectors.config import CoreSettings
 from detectors.decisions import Indicator
@@ -152,6 +153,11 @@ def test_cancels_cost_what_the_page_says() -> None:
     (young_s, most), *others = CANCEL_COSTS
     costs = ", ".join([f"{most} below {young_s} s", *(f"{cost} below {below_s}" for below_s, cost in others)])
     assert f"{costs}, else 0; {UNKNOWN_AGE_COST} where the age is not told" in section("Cancels")
+
+
+def test_the_features_of_the_odds_of_a_cascade_are_those_that_the_page_says() -> None:
+    (said,) = (cells[1] for cells in rows("Cascades") if cells[0] == "features of the odds")
+    assert {"one", *re.findall(r"`([a-z]+(?:_\d+bp)?)`", said)} == set(NAMES)
 
 
 def test_parameters_and_settings_that_are_named_exist() -> None:
