@@ -282,7 +282,7 @@ class PeaksOverThreshold:
         tail = min(1.0, self.guard * (self.n + 1.0) / (self.n_peaks + 0.5))
         if self._used < _MIN_PEAKS_FOR_SHAPE:
             weight, peaks = self._unknown_mean()
-            return self._leap() + weight * (tail ** (-1.0 / peaks) - 1.0)
+            return self._leap() + weight * float(tail ** (-1.0 / peaks) - 1.0)
         shape, scale = self._shape_and_scale()
         beyond = -scale * math.log(tail) if abs(shape) < 1e-6 else scale / shape * (tail**-shape - 1.0)
         return self._leap() + beyond

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
@@ -13,6 +14,7 @@ from detectors.decisions import AuditRecord, Decisions, RateLimit, Trip
 from detectors.events import Event, key_of
 from detectors.market_stage import MarketOutput, MarketStage
 from detectors.results import Alert, Refusal, RefusedRecord, Signal, SignalFrame
+from detectors.stage import Stage
 from detectors.timing import ClockGuard
 
 #: Events between two polls: as a worker's batch, and like it without any effect on what comes out.
@@ -80,6 +82,11 @@ class Pipeline:
     def cascade(self) -> CascadePool:
         """What is known of cascades: the odds on each symbol, and how they are calibrated."""
         return self._correlation.cascade
+
+    @property
+    def stages(self) -> tuple[Stage[Any], ...]:
+        """All stages: of markets, of accounts, and of correlation."""
+        return (*self._market, *self._account, self._correlation)
 
     @property
     def counters(self) -> Counter[str]:

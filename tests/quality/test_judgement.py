@@ -41,7 +41,7 @@ def run_of(fold: int, signals: list[Said], alerts: list[Raised], branches: list[
     flow = Flow("made up", ("X",), frozenset(("cancels",)), at(0), _SECONDS, seed=fold)
     stored = [(scorer, "cancels", "X", scores.tolist()) for scorer in BASELINES]
     stored += [(scorer, "all", "X", scores.tolist()) for scorer in BASELINES]
-    return Run(flow, Plan(100, 50, False, (0,), (fold,)), _FIRST, signals, alerts, stored, branches, [])
+    return Run(flow, Plan(100, 50, False, (0,), (fold,)), _FIRST, signals, alerts, stored, branches, [], [])
 
 
 def branch_of(

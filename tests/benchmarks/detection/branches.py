@@ -76,6 +76,8 @@ class Run(msgspec.Struct, frozen=True):
     #: Scorer, set of features, entity, and the score of each second from `first_second` on.
     scores: list[tuple[str, str, str, list[float]]]
     branches: list[Branch]
+    #: Detector, scope, what is calibrated together, and how many scores it has seen.
+    scores_seen: list[tuple[str, str, str, int]]
     #: Price, least depth within 25 bp, and cancels, every ten seconds of the first symbol: for pictures.
     timeline: list[tuple[float, float, float]]
 
@@ -119,6 +121,7 @@ def run(flow: Flow, plan: Plan, families: Sequence[Family] = FAMILIES, settings:
         alerts=observer.alerts,
         scores=[(scorer, *stream, list(values)) for (scorer, stream), values in observer.scores.items()],
         branches=branches,
+        scores_seen=[(*stream, count) for stream, count in sorted(observer.scores_seen().items())],
         timeline=observer.timeline,
     )
 

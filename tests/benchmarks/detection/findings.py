@@ -13,7 +13,7 @@ from tests.benchmarks.detection.families import FAMILIES, Family
 from tests.benchmarks.detection.flows import SECOND_US
 from tests.benchmarks.detection.metrics import delays, half_recall_intensity, outcomes, planted_scores, recall, wilson
 from tests.benchmarks.detection.shipped import as_shipped, cascades, false_alarms, ranked_queue
-from tests.benchmarks.detection.tail_calibration import calibrations
+from tests.benchmarks.detection.tail_calibration import Span, calibrations
 from tests.benchmarks.detection.volume_under_surface import vus_pr
 
 #: The budget at which intensities and delays are compared.
@@ -63,7 +63,8 @@ def _calibration(runs: Sequence[Run]) -> list[dict[str, Any]]:
     spans = []
     for run in runs:
         begin_s = run.flow.start_us / SECOND_US
-        spans.append((run.signals, begin_s, begin_s + run.plan.warm_up_s, begin_s + run.flow.seconds))
+        seen = {(detector, scope, entity): count for detector, scope, entity, count in run.scores_seen}
+        spans.append(Span(run.signals, seen, begin_s, begin_s + run.plan.warm_up_s, begin_s + run.flow.seconds))
     return [
         {
             "detector": one.detector,

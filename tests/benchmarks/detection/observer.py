@@ -12,6 +12,8 @@ from detectors.pipeline import Pipeline
 from tests.benchmarks.detection.baselines import BASELINES, Baseline
 from tests.benchmarks.detection.families import FEATURES, Family
 from tests.benchmarks.detection.flows import COMPONENTS, SECOND_US, Arrival, Flow
+from tests.benchmarks.detection.scores_seen import Stream as SeenStream
+from tests.benchmarks.detection.scores_seen import scores_seen
 from tests.benchmarks.detection.seconds import ComponentMeter, SymbolMeter
 from tests.benchmarks.detection.surroundings import Memory
 
@@ -117,6 +119,10 @@ class Observer:
         self._close_second()
         self._pipeline.flush()
         self._collect()
+
+    def scores_seen(self) -> Counter[SeenStream]:
+        """Scores that each of the core's calibrations has seen."""
+        return scores_seen(self._pipeline)
 
     def _close_second(self) -> None:
         rows = {name: meter.close(self.second) for name, meter in self._symbols.items()}

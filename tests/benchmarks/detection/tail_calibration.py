@@ -2,18 +2,18 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import msgspec
 
 from tests.benchmarks.detection.flows import SECOND_US
 from tests.benchmarks.detection.observer import Said
+from tests.benchmarks.detection.scores_seen import TOGETHER, Stream
 
 NOMINAL = (1e-2, 1e-3, 1e-4)
 #: All symbols, or accounts, of these have one calibration.
 _ONE_FOR_ALL_SYMBOLS = frozenset({"leverage_spike", "leverage_jump"})
-_DAY_S = 86_400.0
 #: Scores as rare within so many seconds are one event: overlapping windows say the same many times.
 _CLUSTER_S = 30
 
@@ -38,45 +38,40 @@ def stream_of(signal: Said) -> str:
     """What is calibrated together with this signal."""
     pooled = signal.scope == "account" or signal.detector in _ONE_FOR_ALL_SYMBOLS
     # What is of the market, as a component, has a calibration of its own.
-    return "*" if pooled else signal.entity if signal.scope == "market" else signal.symbol
+    return TOGETHER if pooled else signal.entity if signal.scope == "market" else signal.symbol
 
 
-def scores_made(signals: Sequence[Said], begin_s: float, from_s: float, until_s: float) -> float:
-    """How many scores one stream made between two times, as its own signals tell.
+class Span(msgspec.Struct, frozen=True):
+    """What one run said, when it began, and from when until when it is judged, in seconds.
 
-    A signal says `per_day = p_value * seen / age * 86,400`, so that `seen / age` is known wherever there is one; the
-    stream is taken to begin with the flow.
-
-    Examples
-    --------
-    >>> made = Said(500 * SECOND_US, "d", "symbol", "thin_book", "X", 0.01, 0.01 * 2 * 86_400.0)
-    >>> scores_made([made], begin_s=0.0, from_s=400.0, until_s=600.0)
-    400.0
+    `scores_seen` are those of each stream since the beginning, taken to have come evenly.
     """
 
-    def seen(at_s: float) -> float:
-        nearest = min(signals, key=lambda one: abs(one.at_us / SECOND_US - at_s))
-        return nearest.per_day / nearest.p_value / _DAY_S * (at_s - begin_s)
+    signals: Sequence[Said]
+    scores_seen: Mapping[Stream, int]
+    begin_s: float
+    from_s: float
+    until_s: float
 
-    return seen(until_s) - seen(from_s)
 
-
-def calibrations(runs: Sequence[tuple[Sequence[Said], float, float, float]]) -> list[Calibration]:
-    """Observed against nominal over runs: signals, begin, and from when until when they are judged (seconds)."""
+def calibrations(runs: Sequence[Span]) -> list[Calibration]:
+    """Observed against nominal over runs."""
     scores: dict[tuple[str, str], float] = defaultdict(float)
     observed: dict[tuple[str, str, float], int] = defaultdict(int)
     clusters: dict[tuple[str, str, float], int] = defaultdict(int)
-    for signals, begin_s, from_s, until_s in runs:
-        streams: dict[tuple[str, str, str], list[Said]] = defaultdict(list)
-        for one in signals:
+    for span in runs:
+        streams: dict[Stream, list[Said]] = defaultdict(list)
+        for one in span.signals:
             streams[one.detector, one.scope, stream_of(one)].append(one)
-        for (detector, scope, _), said in sorted(streams.items()):
-            scores[detector, scope] += scores_made(said, begin_s, from_s, until_s)
+        judged = (span.until_s - span.from_s) / (span.until_s - span.begin_s)
+        for (detector, scope, entity), count in sorted(span.scores_seen.items()):
+            said = streams.get((detector, scope, entity), [])
+            scores[detector, scope] += count * judged
             for nominal in NOMINAL:
                 rare = [
                     at_s
                     for one in said
-                    if one.p_value <= nominal and from_s <= (at_s := one.at_us / SECOND_US) <= until_s
+                    if one.p_value <= nominal and span.from_s <= (at_s := one.at_us / SECOND_US) <= span.until_s
                 ]
                 observed[detector, scope, nominal] += len(rare)
                 apart = sum(later - earlier > _CLUSTER_S for earlier, later in pairwise(rare))
