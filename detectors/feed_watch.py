@@ -24,7 +24,6 @@ _SILENCE_DECADES = 4.0
 _SOONEST_US = 1_000_000
 #: What rests on an input is held back until so long after its last fault.
 _HOLD_US = 10_000_000
-_MOST_SILENT_S = 3_600
 NEVER_US = 2**62
 
 
@@ -67,7 +66,6 @@ class FeedWatch(Watch[FeedFault]):
         self.last_us = 0
         self.due_us = NEVER_US
         self.faulty_until_us = 0
-        self._scored_s = -1.0
         ten_s = 10_000_000 // self.tick_us
         self._ten = SlidingCounts(ten_s, len(_KINDS))
         self._reasons = SlidingCounts(ten_s, 1)
@@ -81,9 +79,7 @@ class FeedWatch(Watch[FeedFault]):
 
     def begin(self, since_s: float) -> None:
         """The input is listened to since then, and had no fault."""
-        self._scored_s = since_s
-        self.scorer.begin(since_s)
-        self.detector.learn_one({"time_s": since_s})
+        self.listen_from(since_s)
 
     def come(self, tick: int, others_us: int, book: BookSnapshot | None, evidence: EvidenceWindow) -> list[Signal]:
         """Score a tick in which the input came; `others_us` is when other inputs were heard before."""
@@ -102,10 +98,9 @@ class FeedWatch(Watch[FeedFault]):
     def count(self, tick: int, faults: Faults, evidence: EvidenceWindow) -> list[Signal]:
         """Score a tick in which something was wrong."""
         end_us, time_s = (tick + 1) * self.tick_us, self.time_s(tick)
-        self.scorer.pot.learn_silence(min(int(time_s - self._scored_s), _MOST_SILENT_S))
+        self.learn_silence(time_s)
         # Nothing was wrong until now: the first fault is to be believed.
         self.detector.learn_one({"time_s": time_s})
-        self._scored_s = time_s
         counts = faults.counts()
         self._ten.add(tick, {_ALL: counts})
         self._reasons.add(tick, {reason: [many] for reason, many in faults.refused.items()})
@@ -183,20 +178,18 @@ class FeedWatch(Watch[FeedFault]):
 
     def rest(self) -> Any:  # noqa: ANN401 - see Watch
         """Times, the last snapshot's ends, and the faults of ten seconds."""
-        times = [self.last_us, self.due_us, self.faulty_until_us, self._scored_s]
+        times = [self.last_us, self.due_us, self.faulty_until_us]
         faults = [[tick, counts[_ALL]] for tick, counts in self._ten.state()]
         return [times, self._seen, self._run, faults, self._reasons.state(), self._refused.state()]
 
     def take_rest(self, rest: Any) -> None:  # noqa: ANN401 - see Watch
         """Take up what `rest()` gave."""
-        times, self._seen, self._run, faults, *refused = rest
-        self.last_us, self.due_us, self.faulty_until_us, self._scored_s = times
+        times, self._seen, self._run, faults, reasons, refused = rest
+        self.last_us, self.due_us, self.faulty_until_us = times
         for tick, counts in faults:
-            # State of before all kinds were counted has fewer.
-            self._ten.add(tick, {_ALL: [*counts, *([0] * (len(_KINDS) - len(counts)))]})
-        if refused:
-            self._reasons.restore(refused[0])
-            self._refused.restore(refused[1])
+            self._ten.add(tick, {_ALL: counts})
+        self._reasons.restore(reasons)
+        self._refused.restore(refused)
 
 
 class TopicWatch(FeedWatch):

@@ -17,6 +17,8 @@ class TradeWatch(SymbolTickWatch[TradeBurst]):
     """`TradeBurst` at each tick with trades; seconds without any are learned as such."""
 
     name = pattern = "trade_burst"
+    #: Trades come in clusters that differ by far more than a Poisson process lets expect.
+    prior_scale = 2.0
     topics = ("trades",)
 
     def __init__(self, spot: Spot) -> None:
