@@ -57,19 +57,19 @@ def test_gaps_of_five_minutes_are_bridged_and_longer_ones_are_not() -> None:
 def test_nothing_is_counted_while_by_definition_no_other_cascade_can_begin() -> None:
     running = course([0.1] * 10 + [0.9] * 20 + [0.1] * 60, [20.5])
     still_high = course([0.1] * 10 + [0.9] * 25 + [0.1] * 60, [20.5])
-    assert judged([running], 0.5)["wrong_warnings"] == 0
-    assert judged([still_high], 0.5)["wrong_warnings"] == 1
+    assert judged([(running, 0.5)])["wrong_warnings"] == 0
+    assert judged([(still_high, 0.5)])["wrong_warnings"] == 1
 
 
 def test_a_warning_that_never_ends_is_wrong_every_hour() -> None:
-    found = judged([course([0.9] * 600, [])], 0.5)
+    found = judged([(course([0.9] * 600, []), 0.5)])
     assert found["wrong_warnings"] == 10
     assert found["precision"] == 0.0
 
 
 def test_lead_counts_from_the_first_right_warning_and_a_cascade_counts_once() -> None:
     flickering = course([0.1] * 10 + [0.9] + [0.1] * 9 + [0.9] + [0.1] * 60, [30.0])
-    found = judged([flickering, course([0.1] * 80, [50.0])], 0.5)
+    found = judged([(flickering, 0.5), (course([0.1] * 80, [50.0]), 0.5)])
     assert (found["cascades"], found["warned"], found["wrong_warnings"]) == (2, 1, 0)
     assert found["lead_median_s"] == 20.0 * MINUTE_S
     assert (found["coverage"], found["precision"], found["early_of_all"]) == (0.5, 1.0, 0.5)
@@ -103,7 +103,7 @@ def test_brier_scores_and_reliability_are_those_worked_by_hand() -> None:
         for minute in range(120)
     ]
     run = run_of(forecasts, [2_700.0], [], [])
-    short, _ = probability_scores([run], SQUALL, [0.5, 0.5])
+    short, _ = probability_scores([([run], [0.5, 0.5])], SQUALL)
     # Of 105 forecasts whose quarter of an hour the run holds, the fifteen of minutes 30 to 44 were right.
     assert short["forecasts"] == 105
     assert short["base_rate"] == pytest.approx(15 / 105)
@@ -171,6 +171,6 @@ def test_a_short_chain_of_flows_gives_forecasts_of_every_scorer() -> None:
     assert all(set(one.within) == set(SCORERS) for one in second.forecasts)
     assert all(0.0 <= chance <= 1.0 for one in second.forecasts for pair in one.within.values() for chance in pair)
     assert exchange_settings(301, 200).cascades is not None
-    found = cascade_findings([first, second], [301])
-    assert found["judged_seeds"] == [303]
+    found = cascade_findings([[first], [second]])
+    assert found["seeds"] == [[301], [303]]
     assert [aim.flow for aim in cascade_aims(found)] == ["cascades"] * 3

@@ -30,7 +30,7 @@ SEEDS = (101, 102)
 _RECORDING = "bitstamp-btcusd-2015-05-01-first-3h.ndjson.gz"
 
 Job = tuple[Flow, Plan]
-#: Chains of flows on which cascades happen, as (seed, hours): thresholds and base rates are of the first of each.
+#: Chains of flows on which cascades happen, as (seed, hours): thresholds and base rates of one are for the other.
 CASCADE_CHAINS = (((301, 4.0), (303, 5.5), (305, 5.5)), ((302, 4.0), (304, 5.5), (306, 5.5)))
 
 
@@ -67,12 +67,12 @@ def measure(planned: Sequence[Job]) -> list[Run]:
     return runs
 
 
-def measure_cascades(quick: bool) -> list[CascadeRun]:
+def measure_cascades(quick: bool) -> list[list[CascadeRun]]:
     """See the chains of flows, each in a process of its own."""
     seconds = 1_500.0 if quick else 3_600.0
     chains = [[(seed, round((1.0 if quick else hours) * seconds)) for seed, hours in chain] for chain in CASCADE_CHAINS]
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        return [run for found in pool.map(run_chain, chains) for run in found]
+        return list(pool.map(run_chain, chains))
 
 
 def main() -> None:
@@ -89,8 +89,7 @@ def main() -> None:
     found = findings(runs)
     cascades = None
     if options.only != "incidents":
-        tuning = [chain[0][0] for chain in CASCADE_CHAINS]
-        cascades = cascade_findings(measure_cascades(options.quick), tuning)
+        cascades = cascade_findings(measure_cascades(options.quick))
     used = [getrusage(who) for who in (RUSAGE_SELF, RUSAGE_CHILDREN)]
     about: dict[str, Any] = {
         "machine": machine(),

@@ -95,10 +95,11 @@ def _warned(start_s: float, end_s: float, onsets_s: Sequence[float]) -> Warned:
     return Warned(start_s, end_s, next((one for one in onsets_s if start_s < one <= until_s), None))
 
 
-def judged(found: Sequence[Course], threshold: float) -> dict[str, Any]:
-    """Lead, precision and coverage at a threshold; several right warnings of one cascade count once."""
-    leads_s, wrong, cascades = [], 0, 0
-    for course in found:
+def judged(found: Iterable[tuple[Course, float]]) -> dict[str, Any]:
+    """Lead, precision and coverage, each symbol at its threshold; several right warnings of one cascade count once."""
+    leads_s: list[float] = []
+    wrong = cascades = 0
+    for course, threshold in found:
         warned = list(warnings_of(course, threshold))
         wrong += sum(one.onset_s is None for one in warned)
         cascades += len(course.onsets_s)
@@ -107,7 +108,6 @@ def judged(found: Sequence[Course], threshold: float) -> dict[str, Any]:
             leads_s += [onset_s - min(starts_s)] if starts_s else []
     right, early = len(leads_s), sum(lead_s >= LEAD_S for lead_s in leads_s)
     return {
-        "threshold": threshold,
         "cascades": cascades,
         "warned": right,
         "wrong_warnings": wrong,
@@ -127,22 +127,29 @@ def chosen_threshold(found: Sequence[Course]) -> tuple[float, bool]:
 
     Where none has that precision: the one with the largest product of precision and coverage, and False.
     """
-    rows = [judged(found, step / 50) for step in range(1, 50)]
-    good = [row for row in rows if (row["precision"] or 0.0) >= LEAST_PRECISION]
-    if any(row["early_of_all"] for row in good):
-        return max(good, key=lambda row: row["early_of_all"])["threshold"], True
-    best = max(rows, key=lambda row: (row["precision"] or 0.0) * (row["coverage"] or 0.0))
-    return best["threshold"], False
+    rows = {step / 50: judged((course, step / 50) for course in found) for step in range(1, 50)}
+    good = {at: row for at, row in rows.items() if (row["precision"] or 0.0) >= LEAST_PRECISION}
+    if any(row["early_of_all"] for row in good.values()):
+        return max(good, key=lambda at: good[at]["early_of_all"] or 0.0), True
+    return max(rows, key=lambda at: (rows[at]["precision"] or 0.0) * (rows[at]["coverage"] or 0.0)), False
 
 
-def probability_scores(runs: Sequence[CascadeRun], scorer: str, base_rates: Sequence[float]) -> list[dict[str, Any]]:
-    """Of each horizon: Brier score, skill against a base rate known beforehand and against that of these runs."""
+def probability_scores(
+    folds: Sequence[tuple[Sequence[CascadeRun], Sequence[float]]], scorer: str
+) -> list[dict[str, Any]]:
+    """Of each horizon: Brier score, skill against base rates known beforehand and against that of these runs.
+
+    `folds` are runs with the base rates, of each horizon, of other ones.
+    """
     found = []
     for place, horizon_s in enumerate(HORIZONS_S):
-        chances, outcomes = _outcomes(runs, scorer, place, horizon_s)
+        parts = [(_outcomes(runs, scorer, place, horizon_s), rates[place]) for runs, rates in folds]
+        chances = np.concatenate([chances for (chances, _), _ in parts])
+        outcomes = np.concatenate([outcomes for (_, outcomes), _ in parts])
+        rates = np.concatenate([np.full(len(outcomes), rate) for (_, outcomes), rate in parts])
         own = _mean(outcomes)
         brier = _mean((chances - outcomes) ** 2)
-        reference = _mean((base_rates[place] - outcomes) ** 2)
+        reference = _mean((rates - outcomes) ** 2)
         rows = []
         for low, high in pairwise(_BINS):
             inside = (chances >= low) & (chances < high)
@@ -257,25 +264,28 @@ def attempts_of(runs: Iterable[CascadeRun]) -> dict[str, int]:
     return {"build_ups": total, "with_cascade": broke, "fizzled": total - broke, "cascades_without_build_up": alone}
 
 
-def cascade_findings(runs: Sequence[CascadeRun], tuning_seeds: Sequence[int]) -> dict[str, Any]:
-    """All figures: thresholds and base rates from the tuning seeds, everything else from the others."""
-    tuning = [run for run in runs if run.seed in tuning_seeds]
-    others = [run for run in runs if run.seed not in tuning_seeds]
+def cascade_findings(chains: Sequence[Sequence[CascadeRun]]) -> dict[str, Any]:
+    """All figures of two chains of flows: thresholds and base rates of one are those that suit the other."""
+    runs = [run for chain in chains for run in chain]
     scorers = {}
     for scorer in SCORERS:
-        threshold, is_precise = chosen_threshold(courses(tuning, scorer))
+        chosen = [chosen_threshold(courses(other, scorer)) for other in reversed(chains)]
+        at = [
+            (course, one) for chain, (one, _) in zip(chains, chosen, strict=True) for course in courses(chain, scorer)
+        ]
+        rates = [base_rates(other, scorer) for other in reversed(chains)]
         scorers[scorer] = {
-            "warnings": judged(courses(others, scorer), threshold) | {"precise_where_chosen": is_precise},
-            "probabilities": probability_scores(others, scorer, base_rates(tuning, scorer)),
+            "thresholds": [threshold for threshold, _ in chosen],
+            "precise_where_chosen": all(is_precise for _, is_precise in chosen),
+            "warnings": judged(at),
+            "probabilities": probability_scores(list(zip(chains, rates, strict=True)), scorer),
         }
-    counted = sum(run.counted for run in others)
     return {
-        "hours": sum(run.seconds for run in others) / 3_600,
-        "tuning_seeds": list(tuning_seeds),
-        "judged_seeds": [run.seed for run in others],
-        "cascades": sum(len(one) for run in others for one in run.onsets.values()),
-        "counted_by_squall": counted,
-        "attempts": attempts_of(others),
-        "onset": onset_delays(others),
+        "hours": sum(run.seconds for run in runs) / 3_600,
+        "seeds": [[run.seed for run in chain] for chain in chains],
+        "cascades": sum(len(one) for run in runs for one in run.onsets.values()),
+        "counted_by_squall": sum(run.counted for run in runs),
+        "attempts": attempts_of(runs),
+        "onset": onset_delays(runs),
         "scorers": scorers,
     }

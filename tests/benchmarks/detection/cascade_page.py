@@ -47,7 +47,7 @@ def show_cascades(found: dict[str, Any]) -> None:
         f"{attempts['fizzled']} fizzled"
     )
     for name in (
-        "scorer", "threshold", "precision", "coverage", "lead median s", "lead p90 s", ">= 15 min of all",
+        "scorer", "thresholds", "precision", "coverage", "lead median s", "lead p90 s", ">= 15 min of all",
         "skill 15 min", "skill 30 min",
     ):  # fmt: skip
         table.add_column(name)
@@ -56,7 +56,8 @@ def show_cascades(found: dict[str, Any]) -> None:
         its = one["warnings"]
         table.add_row(
             scorer,
-            f"{its['threshold']:.2f}" + ("" if its["precise_where_chosen"] else " (none is precise)"),
+            " / ".join(f"{at:.2f}" for at in one["thresholds"])
+            + ("" if one["precise_where_chosen"] else " (not precise where chosen)"),
             *(share(its[name]) for name in ("precision", "coverage")),
             *(number(its[name]) for name in ("lead_median_s", "lead_p90_s")),
             share(its["early_of_all"]),
