@@ -10,9 +10,10 @@ from detectors.results import BookProfile
 NEAR_BP, FAR_BP, _DEPTH_BP = 200, 400, 50
 #: Features, in order.
 NAMES = ("one", "fuel_200bp", "fuel_400bp", "growth", "thinness", "settling", "aftermath")
-#: Weights before anything was learned, and how sure of them one is. What is known beforehand: no fuel, no cascade.
-PRIOR = (-2.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0)
-VARIANCES = (4.0, 1.0, 1.0, 1.0, 1.0, 4.0, 4.0)
+#: Weights before anything was learned, and how sure of them one is. What is known beforehand: odds go with fuel, and
+#: with its growth; a cascade uses it up. Cascades are few: weights that were free to follow each would be too sure.
+PRIOR = (-2.0, 0.7, 0.0, 0.3, 0.0, -1.0, -2.0)
+VARIANCES = (1.0, 0.1, 0.1, 0.1, 0.1, 0.5, 0.5)
 _LEAST_FUEL, _MOST_FUEL = 0.1, 3.0
 _DEEPEST, _THINNEST = -1.0, 3.0
 #: Memory of the present depth (snapshots jump, a book that is empty for a moment is not thin) and of the usual one:
