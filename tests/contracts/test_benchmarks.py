@@ -41,5 +41,7 @@ def test_a_quick_look_at_quality_writes_its_figures_and_its_page(tmp_path: Path)
     assert found["families"]["cancel_burst"]["shipped"]["recall"] > 0.0
     assert found["clean"]["symbol_days"] > 0
     page = (tmp_path / "quality.html").read_text()
-    assert page.count("<svg") == 4
+    assert page.count("<svg") == 5
+    warned = json.loads((tmp_path / "quality.json").read_text())["cascades"]["scorers"]
+    assert set(warned) == {"Squall", "cascade gain", "leverage count z-score"}
     assert "src=" not in page
