@@ -10,10 +10,11 @@ import msgspec
 from detectors.base import State
 from detectors.config import Alerts
 from detectors.feedback_ranker import FeedbackRanker
+from detectors.findings import Finding
 from detectors.ledger import merge_evidence
 from detectors.measures import Measure
 from detectors.ranking import Queued, by_learned_score, by_score, ranking_score
-from detectors.results import Alert, Contribution, Evidence, LearnedRank, Pattern, Severity, Status
+from detectors.results import Alert, Evidence, LearnedRank, Pattern, Severity, Status
 from detectors.verdict_model import Traits
 
 #: Part of every alert id: raised when the rules that open alerts change.
@@ -24,24 +25,6 @@ _GROWTH = 1.2
 #: Patterns and symbols whose openings are remembered; those opened longest ago go first.
 _MOST_REMEMBERED = 10_000
 _HOUR_US = 3_600_000_000
-
-
-class Finding(msgspec.Struct, frozen=True):
-    """Something worth an alert, at the end of one tick."""
-
-    timestamp: int
-    pattern: Pattern
-    symbol: str
-    severity: Severity
-    per_day: float
-    p_value: float
-    window_start: int
-    title: str
-    contributions: tuple[Contribution, ...]
-    accounts: tuple[str, ...]
-    notional: float
-    evidence: tuple[Evidence, ...]
-    families: int
 
 
 #: An alert's rank, and what verdicts have to do with it.

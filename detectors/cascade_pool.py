@@ -11,7 +11,7 @@ from detectors.base import State
 from detectors.cascade_odds import CascadeOdds, Odds
 from detectors.cascade_outlook import PRIOR, VARIANCES
 from detectors.cascade_risk import CascadeRisk
-from detectors.cascade_watch import CascadeWatch
+from detectors.cascade_watch import BEGUN_PER_DAY, CascadeWatch
 from detectors.config import CoreSettings
 from detectors.contagion_graph import Contagion, ContagionGraph, Node
 from detectors.entities import Entities
@@ -72,7 +72,7 @@ class CascadePool:
         profiles: list[BookProfile],
         evidence: Mapping[str, tuple[Evidence, ...]],
     ) -> list[Signal]:
-        """Take one tick in, with evidence by symbol; symbols whose price is nearer to a cascade than it ever was."""
+        """Take one tick in, with evidence by symbol; cascades that begin, and prices nearer to one than ever."""
         placed = [move for move in moves if move.liquidations or move.cross_cents]
         second = tick * self._tick_us // 1_000_000
         for symbol in sorted({move.symbol for move in placed} | {profile.symbol for profile in profiles}):
@@ -81,11 +81,9 @@ class CascadePool:
         for move in sorted(placed, key=lambda one: (one.symbol, one.liquidations)):
             self._hold(tick, move)
         time_s = (tick + 1) * self._tick_us / 1e6
-        signals = []
+        signals: list[Signal] = []
         for profile in sorted(profiles, key=lambda one: one.symbol):
-            signal = self._judge(tick, profile, time_s)
-            if signal is not None:
-                signals.append(signal)
+            signals += self._judge(tick, profile, time_s)
         if profiles and time_s - self._graph_s >= _GRAPH_EVERY_S:
             self._graph_s = time_s
             self.contagion = self._graph.step(time_s, self._nodes(tick))
@@ -98,7 +96,7 @@ class CascadePool:
         watch.cross_cents += move.cross_cents
         watch.all_cents += move.notional_cents
 
-    def _judge(self, tick: int, profile: BookProfile, time_s: float) -> Signal | None:
+    def _judge(self, tick: int, profile: BookProfile, time_s: float) -> list[Signal]:
         watch = self._watch(profile.symbol, tick)
         x = watch.take(profile, time_s)
         begins = watch.begins(time_s)
@@ -109,12 +107,14 @@ class CascadePool:
                 one.begin_cascade(profile.symbol, time_s)
             one.pass_time(profile.symbol, time_s)
             odds[horizon_s] = one.forecast(profile.symbol, features, time_s)
-        self._counters["cascades"] += begins
+        self._counters["cascades"] += bool(begins)
         near = [distance for name in ("down_bp", "up_bp") if (distance := x.get(name)) is not None]
         gain = max(x["down_gain"], x["up_gain"])
         self.risks[profile.symbol] = SymbolRisk(odds, min(near, default=None), gain)
         verdict = self._scorer.step(watch.risk, x, time_s)
-        return None if verdict is None else self._signal(tick, profile.symbol, watch, verdict, odds)
+        begun = Verdict(0.0, BEGUN_PER_DAY / 86_400.0, BEGUN_PER_DAY, begins) if begins else None
+        told = (one for one in (begun, verdict) if one is not None)
+        return [self._signal(tick, profile.symbol, watch, one, odds) for one in told]
 
     def _signal(self, tick: int, symbol: str, watch: CascadeWatch, verdict: Verdict, odds: dict[int, Odds]) -> Signal:
         told = tuple(part for horizon_s, one in odds.items() for part in _told(horizon_s, one))

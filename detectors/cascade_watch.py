@@ -10,11 +10,13 @@ from detectors.cascade_risk import CascadeRisk
 from detectors.cascade_settings import Cascade
 from detectors.ledger import EvidenceWindow
 from detectors.liquidation_density import LONG, SHORT, LiquidationDensity, bucket_of
-from detectors.results import BookProfile
+from detectors.results import BookProfile, Contribution
 
 #: Memory of the usual depth.
 _DEPTH_HALF_LIFE_S = 3_600.0
 _NEVER_S = -1e18
+#: A cascade that has begun is a fact and no matter of chance: it counts as what chance brings once in three years.
+BEGUN_PER_DAY = 1e-3
 _EVIDENCE_S = 60
 
 
@@ -80,13 +82,14 @@ class CascadeWatch:
         self.density.cross(LONG, bucket_of(max(mid, before)) + 1)
         self.density.cross(SHORT, bucket_of(min(mid, before)) - 1)
 
-    def begins(self, time_s: float) -> bool:
-        """Whether a cascade begins now, after `take`."""
-        if not any(self._is_met(side) for side in (LONG, SHORT)):
-            return False
+    def begins(self, time_s: float) -> tuple[Contribution, ...]:
+        """What makes a cascade begin now, after `take`; nothing when none does."""
+        met = next((found for side in (LONG, SHORT) if (found := self._met(side))), ())
+        if not met:
+            return ()
         is_new = time_s - self._met_s > self._settings.quiet_s
         self._met_s = time_s
-        return is_new
+        return met if is_new else ()
 
     def near_gain(self, reach_bp: int) -> float:
         """Notional liquidated within a distance over what the book takes on the way, the larger of both sides."""
@@ -110,14 +113,24 @@ class CascadeWatch:
             self._usual_depth[side] = fade * self._usual_depth[side] + (1.0 - fade) * depth
         self._profile_s = time_s
 
-    def _is_met(self, side: int) -> bool:
+    def _met(self, side: int) -> tuple[Contribution, ...]:
+        """Both conditions of a cascade on a side, with what they ask for, where both are met."""
+        settings, within = self._settings, f"in {self._settings.window_s} s"
         forced = math.fsum(one[2 + side] for one in self._recent)
-        least = self._settings.depth_share * self._usual_depth[side]
+        least = settings.depth_share * self._usual_depth[side]
         if forced <= 0.0 or forced < least:
-            return False
+            return ()
         mids = [one[1] for one in self._recent]
         moved = max(mids) / mids[-1] - 1.0 if side == LONG else mids[-1] / min(mids) - 1.0
-        return moved >= self._settings.move
+        if moved < settings.move:
+            return ()
+        fact = BEGUN_PER_DAY / 86_400.0
+        return (
+            Contribution(f"notional liquidated {within}, against the least of a cascade", round(forced, 2),
+                         round(least, 2), "notional", fact, 0.5),
+            Contribution(f"price move {within}, against the least of a cascade", round(1e4 * moved, 4),
+                         round(1e4 * settings.move, 4), "basis points", fact, 0.5),
+        )  # fmt: skip
 
     def state(self) -> State:
         """Density, variance, depth and the last minute."""

@@ -6,34 +6,29 @@ from typing import Any
 
 import msgspec
 
-from detectors.alert_book import AlertBook, Finding
+from detectors.alert_book import AlertBook
 from detectors.base import State
-from detectors.budget import APART, STREAMS, severity_of
+from detectors.budget import STREAMS, severity_of
 from detectors.cascade_pool import CascadePool
+from detectors.coincidence import Coincidence
 from detectors.config import CoreSettings
-from detectors.correlation import Correlator, Joint
+from detectors.correlation import Joint
 from detectors.decisions import AlertMention, Feedback, StressFrame
 from detectors.entities import Entities
 from detectors.events import Event
-from detectors.families import family_of
 from detectors.feedback_ranker import FeedbackRanker
+from detectors.findings import Finding, of_joint, of_signal
 from detectors.ledger import InputLedger, merge_evidence
 from detectors.leverage_pool import LeveragePool
 from detectors.measures import Measure
-from detectors.results import Alert, BookProfile, Evidence, LeverageMove, Pattern, Severity, Signal, SignalFrame
+from detectors.results import Alert, BookProfile, Evidence, LeverageMove, Signal, SignalFrame
 from detectors.revival import revived
 from detectors.seeds import seed_of
 from detectors.stage import Cells, Stage
-from detectors.titles import joint_title, signal_title
 
 SIGNALS = "signals"
-MARKET = "*"
-#: Families that can stand together on one symbol of any exchange; others count once they were heard of.
-_FAMILIES = 3
 #: p-value that the second family of a critical alert must reach by itself.
 _CRITICAL_PART = 1e-3
-#: Seconds that accounts seen in step count as one cohort.
-_COHORT_S = 60
 
 
 class CorrelationTick:
@@ -76,21 +71,7 @@ class CorrelationStage(Stage[CorrelationTick]):
         self._last_tick: dict[str, int] = {}
         self._leverage = LeveragePool(settings, self.counters)
         self.cascade = CascadePool(settings, self.counters)
-        calibration = settings.calibration
-        self._by_symbol = Correlator("symbol", _FAMILIES, calibration, self.counters, self.tick_us)
-        self._by_cohort = Correlator("cohort", _FAMILIES, calibration, self.counters, self.tick_us)
-        self._by_market = Correlator("market", 2, calibration, self.counters, self.tick_us)
-        self._symbols: set[str] = set()
-        self._heard: set[str] = set()
-        #: Account -> when it was last seen in step with others, and the first of them.
-        self._cohorts: Entities[tuple[int, str]] = Entities(
-            settings.memory.max_accounts,
-            save=list,
-            load=lambda _, state, __: (state[0], state[1]),
-            turn=lambda seen: seen[0],
-            counters=self.counters,
-            evicted="evicted_cohorts",
-        )
+        self._coincidence = Coincidence(settings, self.counters, self.tick_us)
         model_version = f"squall-1-{seed_of(repr(settings)):08x}"
         self._model_version = model_version
         self._ranker = FeedbackRanker(settings.ranker, self.counters)
@@ -155,25 +136,21 @@ class CorrelationStage(Stage[CorrelationTick]):
         yield from super().measures()
         yield self._leverage.measure()
         yield from self.cascade.measures()
-        for one in self._correlators():
-            yield one.measure()
+        yield from self._coincidence.measures()
         yield from self._book.measures()
         yield from self._ranker.measures()
 
     def kept(self) -> dict[str, Entities[Any]]:
         """Symbols, what was lately seen of symbols, cohorts and the market, and alerts that can be judged."""
-        recent = {f"recent_{one.scope}": one.kept() for one in self._correlators()}
         judged = {"judged": self._ranker.kept()}
-        return {**self._leverage.kept(), **self.cascade.kept(), **recent, "cohort": self._cohorts, **judged}
+        return {**self._leverage.kept(), **self.cascade.kept(), **self._coincidence.kept(), **judged}
 
     def head(self) -> State:
         """Alerts, and what entities share."""
         return super().head() | {
             "leverage": self._leverage.head(),
             "cascade": self.cascade.head(),
-            "correlators": [one.head() for one in self._correlators()],
-            "symbols": sorted(self._symbols),
-            "families": sorted(self._heard),
+            "coincidence": self._coincidence.head(),
             "book": self._book.state(),
             "ranker": self._ranker.state(),
             "followed_below": self.followed_below,
@@ -184,16 +161,10 @@ class CorrelationStage(Stage[CorrelationTick]):
         super().resume(head, cells, notes)
         self._leverage.resume(head["leverage"], notes)
         self.cascade.resume(head["cascade"], notes)
-        for one, saved in zip(self._correlators(), head["correlators"], strict=True):
-            one.resume(saved, notes)
-        self._symbols, self._heard = set(head["symbols"]), set(head["families"])
-        self._count_families()
+        self._coincidence.resume(head["coincidence"], notes)
         self._book = revived(self._new_book, head["book"], "open alerts", notes)
         self._ranker.resume(head["ranker"], notes)
         self.followed_below = head["followed_below"]
-
-    def _correlators(self) -> tuple[Correlator, ...]:
-        return self._by_symbol, self._by_cohort, self._by_market
 
     def _new_book(self) -> AlertBook:
         alerts = self.settings.alerts
@@ -221,12 +192,12 @@ class CorrelationStage(Stage[CorrelationTick]):
             *self.guarded("cascade", risky, list[Signal]()),
         ]
         signals.sort(key=lambda signal: (signal.detector, signal.scope, signal.entity, signal.symbol))
-        findings = []
+        findings: list[Finding] = []
         for signal in signals:
-            self._correlate(tick, signal)
+            self._coincidence.add(tick, signal)
             severity = severity_of(signal.pattern, signal.per_day, self.settings.alerts, signal.detector)
             if severity is not None:
-                findings.append(self._single(signal, severity))
+                findings.append(of_signal(signal, severity, self.tick_us))
         if tick == self.last_of_second(tick):
             findings += self._together(tick)
         elif signals:
@@ -247,99 +218,18 @@ class CorrelationStage(Stage[CorrelationTick]):
         mentions, self._mentions = tuple(self._mentions), []
         return StressFrame(self.source, self.closed_us, at_rest, mentions)
 
-    def _correlate(self, tick: int, signal: Signal) -> None:
-        if signal.pattern in APART:
-            return
-        stream = f"{signal.pattern}/{signal.detector}/{signal.scope}"
-        if signal.scope == "market":
-            # Of no symbol: it stands beside all of them, under the name of what it is about.
-            self._remember(signal.entity, signal.pattern)
-            self._by_market.add(MARKET, signal.entity, stream, tick, signal)
-            return
-        self._remember(signal.symbol, signal.pattern)
-        family = family_of(signal.pattern)
-        self._by_symbol.add(signal.symbol, family, stream, tick, signal)
-        self._by_market.add(MARKET, signal.symbol, stream, tick, signal)
-        if signal.scope in ("account", "group"):
-            self._by_cohort.add(self._cohort(tick, signal), family, stream, tick, signal)
-
-    def _remember(self, name: str, pattern: Pattern) -> None:
-        """Note what can stand together: the chance that some do by luck depends on how many there are."""
-        if len(self._symbols) < self.settings.memory.max_symbols:
-            self._symbols.add(name)
-        self._heard.add(family_of(pattern))
-        self._count_families()
-
-    def _count_families(self) -> None:
-        self._by_market.families = max(2, len(self._symbols))
-        self._by_symbol.families = self._by_cohort.families = max(_FAMILIES, len(self._heard))
-
-    def _cohort(self, tick: int, signal: Signal) -> str:
-        """Who an account acts with: the first of the accounts it was lately seen in step with, or itself."""
-        if signal.scope == "group":
-            for account in sorted(signal.accounts):
-                if account in self._cohorts:
-                    self._cohorts.remove(account)
-                self._cohorts.add(account, (tick, signal.accounts[0]))
-            return signal.accounts[0]
-        seen, first = self._cohorts.get(signal.entity) or (tick, signal.entity)
-        if tick - seen <= _COHORT_S * self._second_ticks:
-            return first
-        self._cohorts.remove(signal.entity)
-        return signal.entity
-
-    def _together(self, tick: int) -> list[Finding]:
-        findings = []
-        for correlator in self._correlators():
-            for joint in correlator.close_second(tick):
-                severity = severity_of("correlated_stress", joint.per_day, self.settings.alerts)
-                if severity == "warning" and self._is_critical(joint):
-                    severity = "critical"
-                if severity is not None:
-                    findings.append(self._joint(tick, joint, severity))
-        return findings
+    def _together(self, tick: int) -> Iterator[Finding]:
+        for joint in self._coincidence.close_second(tick):
+            severity = severity_of("correlated_stress", joint.per_day, self.settings.alerts)
+            if severity == "warning" and self._is_critical(joint):
+                severity = "critical"
+            if severity is not None:
+                yield of_joint(joint, severity, (tick + 1) * self.tick_us, self.tick_us)
 
     def _is_critical(self, joint: Joint) -> bool:
         """Rare enough together, and at least two families that stand out by themselves."""
         rare = joint.per_day <= self.settings.alerts.critical_per_day / STREAMS
         return rare and joint.family_p_values[1] <= _CRITICAL_PART
-
-    def _single(self, signal: Signal, severity: Severity) -> Finding:
-        return Finding(
-            timestamp=signal.timestamp,
-            pattern=signal.pattern,
-            symbol=signal.symbol,
-            severity=severity,
-            per_day=signal.per_day,
-            p_value=signal.p_value,
-            window_start=signal.timestamp - self.tick_us,
-            title=signal_title(signal),
-            contributions=signal.contributions,
-            accounts=signal.accounts,
-            notional=signal.notional,
-            evidence=signal.evidence,
-            families=1,
-        )
-
-    def _joint(self, tick: int, joint: Joint, severity: Severity) -> Finding:
-        rarest = min(joint.signals, key=lambda signal: (signal.per_day, signal.entity))
-        symbol = MARKET if joint.scope == "market" else rarest.symbol
-        by_rarity = sorted(joint.signals, key=lambda signal: (signal.per_day, signal.entity))
-        return Finding(
-            timestamp=(tick + 1) * self.tick_us,
-            pattern="correlated_stress",
-            symbol=symbol,
-            severity=severity,
-            per_day=joint.per_day,
-            p_value=joint.p_value,
-            window_start=min(signal.timestamp for signal in joint.signals) - self.tick_us,
-            title=joint_title(joint, symbol),
-            contributions=joint.contributions,
-            accounts=tuple(dict.fromkeys(account for signal in by_rarity for account in signal.accounts)),
-            notional=sum(signal.notional for signal in joint.signals),
-            evidence=merge_evidence(part for signal in joint.signals for part in signal.evidence),
-            families=len(joint.family_p_values),
-        )
 
 
 def _mention(alert: Alert) -> AlertMention:

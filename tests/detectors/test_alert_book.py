@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detectors.alert_book import AlertBook, Finding
+from detectors.alert_book import AlertBook
 from detectors.config import Alerts
 from detectors.feedback_ranker import FeedbackRanker
+from detectors.findings import Finding
 from detectors.ranker_settings import Ranker
 from detectors.ranking import ranking_score
 from detectors.results import Alert, Evidence, Pattern, Severity

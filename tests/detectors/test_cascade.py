@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.book_profiles import BookProfiles
+from detectors.budget import severity_of
 from detectors.cascade_gain import INTERVAL_BP, RANGE_BP, cascade_gain, hit_probability
 from detectors.cascade_odds import CascadeOdds
 from detectors.cascade_pool import CascadePool
 from detectors.cascade_settings import Cascade
-from detectors.config import CoreSettings
+from detectors.config import Alerts, CoreSettings
 from detectors.contagion import debt_rank, spectral_radius
 from detectors.contagion_graph import ContagionGraph, Node
 from detectors.errors import ConfigError
@@ -291,9 +292,16 @@ def test_a_cascade_begins_when_enough_is_forced_and_the_price_goes_with_it() -> 
         pool.close_tick(50 * number, [], [BookProfile("S", 100.0, 1e4, 1e4, 5e5, 5e5)], {})
     pool.close_tick(50 * 200, [], [BookProfile("S", 99.9, 1e4, 1e4, 5e5, 5e5, long_cents=400_000_00)], {})
     assert counters["cascades"] == 0
-    pool.close_tick(50 * 201, [], [BookProfile("S", 98.5, 1e4, 1e4, 1e5, 5e5, long_cents=100_000_00)], {})
+    (begun,) = pool.close_tick(50 * 201, [], [BookProfile("S", 98.5, 1e4, 1e4, 1e5, 5e5, long_cents=100_000_00)], {})
     assert counters["cascades"] == 1
-    pool.close_tick(50 * 202, [], [BookProfile("S", 98.0, 1e4, 1e4, 1e5, 5e5, long_cents=100_000_00)], {})
+    assert severity_of(begun.pattern, begun.per_day, Alerts()) == "warning"
+    forced, moved = begun.contributions[:2]
+    assert forced.signal == "notional liquidated in 60 s, against the least of a cascade"
+    assert (forced.observed, forced.unit) == (500_000.0, "notional")
+    assert forced.expected == pytest.approx(250_000.0, rel=0.01)
+    assert (round(moved.observed), moved.expected, moved.unit) == (152, 100.0, "basis points")
+    later = pool.close_tick(50 * 202, [], [BookProfile("S", 98.0, 1e4, 1e4, 1e5, 5e5, long_cents=100_000_00)], {})
+    assert later == []
     assert counters["cascades"] == 1
 
 

@@ -8,11 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors.account_stage import AccountStage
-from detectors.alert_book import AlertBook, Finding
+from detectors.alert_book import AlertBook
 from detectors.config import Alerts, CoreSettings
 from detectors.decisions import Override
 from detectors.events import BookSnapshot, Cancel, DerivativeTicker, Event, Latency, LeverageChange, Trade
 from detectors.feedback_ranker import FeedbackRanker
+from detectors.findings import Finding
 from detectors.limit_controller import LimitController
 from detectors.market_stage import MarketStage
 from detectors.measures import Measure
