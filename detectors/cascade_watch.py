@@ -115,7 +115,7 @@ class CascadeWatch:
 
     def _met(self, side: int) -> tuple[Contribution, ...]:
         """Both conditions of a cascade on a side, with what they ask for, where both are met."""
-        settings, within = self._settings, f"in {self._settings.window_s} s"
+        settings, seconds = self._settings, self._settings.window_s
         forced = math.fsum(one[2 + side] for one in self._recent)
         least = settings.depth_share * self._usual_depth[side]
         if forced <= 0.0 or forced < least:
@@ -125,12 +125,13 @@ class CascadeWatch:
         if moved < settings.move:
             return ()
         fact = BEGUN_PER_DAY / 86_400.0
+        forced_label = f"notional liquidated in {seconds} s, against the least of a cascade"
+        moved_label = f"price move in {seconds} s, against the least of a cascade"
+        moved_bp, least_bp = round(1e4 * moved, 4), round(1e4 * settings.move, 4)
         return (
-            Contribution(f"notional liquidated {within}, against the least of a cascade", round(forced, 2),
-                         round(least, 2), "notional", fact, 0.5),
-            Contribution(f"price move {within}, against the least of a cascade", round(1e4 * moved, 4),
-                         round(1e4 * settings.move, 4), "basis points", fact, 0.5),
-        )  # fmt: skip
+            Contribution(forced_label, round(forced, 2), round(least, 2), "notional", fact, 0.5),
+            Contribution(moved_label, moved_bp, least_bp, "basis points", fact, 0.5),
+        )
 
     def state(self) -> State:
         """Density, variance, depth and the last minute."""

@@ -81,7 +81,7 @@ def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.detection", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="try that everything works, in half a minute")
-    parser.add_argument("--hours", type=float, default=1.5, help="length of each simulated flow")
+    parser.add_argument("--hours", type=float, default=1.3, help="length of each simulated flow")
     parser.add_argument("--out", type=Path, default=Path("quality"), help="directory to write to")
     parser.add_argument("--only", choices=("incidents", "cascades"), help="measure a part alone")
     options = parser.parse_args()
