@@ -171,9 +171,7 @@ class Feeds:
             watch.begin(feeds.since_s)
         return watch
 
-    def _add_faults(
-        self, tick: int, feeds: _SymbolFeeds, state: SymbolTick | None, faults: dict[str, Faults]
-    ) -> None:
+    def _add_faults(self, tick: int, feeds: _SymbolFeeds, state: SymbolTick | None, faults: dict[str, Faults]) -> None:
         """Add what can be seen of the events of the tick: those that are there twice, and those that lack."""
         if state is None:
             return

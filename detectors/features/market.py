@@ -202,7 +202,6 @@ class MarketTick:
             if kept is None or (book.timestamp, book.bids, book.asks) > (kept.timestamp, kept.bids, kept.asks):
                 state.book = book
 
-
     def settle(self) -> None:
         """Count what came twice once, when all of the tick is there.
 

@@ -49,9 +49,9 @@ def test_what_rests_on_an_input_of_which_half_is_refused_is_held_back() -> None:
     log = Log(
         in_order(thinner, trades(2, END_S)),
         1,
-        lambda one: "schema"
-        if one[0] == "books" and one[1].timestamp >= at_us(FAULT_S) and chance.random() < 0.5
-        else None,
+        lambda one: (
+            "schema" if one[0] == "books" and one[1].timestamp >= at_us(FAULT_S) and chance.random() < 0.5 else None
+        ),
     )
     pipeline = Pipeline(CoreSettings(), 1, log.partition_of)
     for topic, offset, event in log.records:

@@ -56,7 +56,7 @@ def test_changes_sent_twice_in_any_order_within_the_lateness_count_once(
 ) -> None:
     again = [msgspec.structs.replace(change) for change in changes if chance.random() < 0.7]
     lateness_us = SETTINGS.timing.lateness_us
-    shuffled = sorted([*changes, *again], key=lambda change: (change.timestamp + chance.randrange(lateness_us)))
+    shuffled = sorted([*changes, *again], key=lambda change: change.timestamp + chance.randrange(lateness_us))
     assert moves_of(shuffled)[0] == moves_of(changes)[0]
     assert moves_of(changes)[1] == 0
 

@@ -38,9 +38,7 @@ def again_and_again(arrivals: list[Arrival]) -> list[Arrival]:
 def late(arrivals: list[Arrival]) -> list[Arrival]:
     """In any order within the lateness, whatever was sent twice apart from each other."""
     chance, lateness_us = random.Random(1), CoreSettings().timing.lateness_us
-    return sorted(
-        arrivals, key=lambda one: one[1].timestamp + (chance.randrange(lateness_us) if is_faulty(one) else 0)
-    )
+    return sorted(arrivals, key=lambda one: one[1].timestamp + (chance.randrange(lateness_us) if is_faulty(one) else 0))
 
 
 def late_and_twice(arrivals: list[Arrival]) -> list[Arrival]:

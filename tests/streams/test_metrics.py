@@ -39,7 +39,22 @@ def a_limit(mode: str) -> RateLimit:
     now_us = int(time.time() * 1e6)
     following = NextLimit(1.0, now_us)
     return RateLimit(
-        "a", 1, mode, "throttle", 1.0, 1.0, 0.5, now_us, now_us, (), "pressure", 1.0, 0.5, "r", (), following  # type: ignore[arg-type]
+        "a",
+        1,
+        mode,
+        "throttle",
+        1.0,
+        1.0,
+        0.5,
+        now_us,
+        now_us,
+        (),
+        "pressure",
+        1.0,
+        0.5,
+        "r",
+        (),
+        following,  # type: ignore[arg-type]
     )
 
 
