@@ -4,9 +4,9 @@ from detectors.config import Alerts
 from detectors.results import Pattern, Severity
 
 #: A share is one in so many. Seven tenths go to the seven streams of what seldom has a harmless reason; the nine or so
-#: of the other patterns, which markets show by themselves now and then, have a sixth of such a share each.
+#: of the other patterns, which markets show by themselves now and then, have a third of such a share each.
 STREAMS = 10
-FURTHER_STREAMS = 60
+FURTHER_STREAMS = 30
 MAIN: frozenset[Pattern] = frozenset(
     {"cancel_burst", "leverage_spike", "thin_book", "mark_divergence", "latency_shock", "correlated_stress"}
 )

@@ -111,6 +111,11 @@ class Works:
         """Events that the stages took, late ones included."""
         return sum(counters["events"] + counters["late"] for counters in self._counters)
 
+    @property
+    def held_back(self) -> int:
+        """Signals that were left out because their input was faulty."""
+        return sum(counters["held_back"] for counters in self._counters)
+
     def take(self, topic: str, values: Sequence[bytes | None], keys: Sequence[bytes | None] = ()) -> None:
         """Let the station of a topic take records, send on what comes of it, and keep what was refused."""
         self._take(topic, values, keys, own=topic not in EVENT_TYPES)

@@ -32,7 +32,7 @@ def test_no_rule_fires_on_the_defaults() -> None:
 
 
 BAD: list[tuple[dict[str, Any], str, str]] = [
-    ({"calibration": {"publish_per_day": 0.1}}, "calibration.publish_per_day", "FAIL"),
+    ({"calibration": {"publish_per_day": 0.05}}, "calibration.publish_per_day", "FAIL"),
     ({"calibration": {"publish_per_day": 2.0}}, "calibration.publish_per_day", "WARN"),
     ({"calibration": {"publish_per_day": 1_500.0}}, "calibration.publish_per_day", "WARN"),
     ({"calibration": {"warm_up": 2_000_000}}, "calibration.warm_up", "WARN"),
