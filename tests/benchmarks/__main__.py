@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from tests.benchmarks import latency, ours, trips
 from tests.benchmarks.backlog import Item, bytes_per_event, density_per_s, loaded_broker, simulate
-from tests.benchmarks.core import rounds, run_core
+from tests.benchmarks.core import rounds, run_core, run_three
 from tests.benchmarks.processes import Cores, run, split_cores
 from tests.benchmarks.report import machine, show_figures, show_parts, summary, write
 
@@ -54,10 +54,15 @@ def alternate(items: Sequence[Item], size: Size, cores: Cores) -> dict[str, dict
     return {name: summary(found) for name, found in runs.items()}
 
 
-def core_alone(items: Sequence[Item], size: Size) -> dict[str, float]:
-    """The core, from memory."""
+def core_alone(items: Sequence[Item], size: Size, density: str) -> dict[str, dict[str, float]]:
+    """The core, from memory, whole and with its three first detectors in turn."""
     fetches = rounds(items)
-    return summary([run_core(fetches)._asdict() for _ in range(size.repetitions)])
+    ways = {f"core, {density}": run_core, f"core, {density}, three detectors": run_three}
+    found: dict[str, list[dict[str, float]]] = {name: [] for name in ways}
+    for _ in range(size.repetitions):
+        for name, way in ways.items():
+            found[name].append(way(fetches)._asdict())
+    return {name: summary(runs) for name, runs in found.items()}
 
 
 def measure(size: Size) -> dict[str, Any]:
@@ -68,7 +73,7 @@ def measure(size: Size) -> dict[str, Any]:
     restored = run(["-m", "tests.benchmarks.restoring", str(size.accounts)], cores.measured, _DEADLINE_S)
     dense, sparse = simulate(size.dense_events, _DENSE_PER_S), simulate(size.sparse_events, _SPARSE_PER_S)
     gc.freeze()
-    parts = {"core, dense": core_alone(dense, size), "core, sparse": core_alone(sparse, size)}
+    parts = core_alone(dense, size, "dense") | core_alone(sparse, size, "sparse")
     parts |= alternate(dense, size, cores)
     with loaded_broker(sparse) as broker:
         parts["squall, sparse"] = summary([ours.measure(broker, "sparse", len(sparse), cores.measured)])
@@ -106,6 +111,8 @@ def rates(parts: dict[str, dict[str, float]]) -> dict[str, float]:
         "squall_events_per_s_sparse": parts["squall, sparse"]["events_per_s"],
         "core_events_per_s": parts["core, dense"]["events_per_s"],
         "core_events_per_s_sparse": parts["core, sparse"]["events_per_s"],
+        "cpu_against_three_detectors": against_three(parts, "dense"),
+        "cpu_against_three_detectors_sparse": against_three(parts, "sparse"),
         "checkpoints_added_to_cpu": round(squall["cpu_us_per_event"] / never["cpu_us_per_event"] - 1.0, 4),
         "checkpoints_taken_share_of_cpu": squall["checkpoint_share"],
         "checkpoints_taken_share_of_cpu_sparse": parts["squall, sparse"]["checkpoint_share"],
@@ -114,6 +121,12 @@ def rates(parts: dict[str, dict[str, float]]) -> dict[str, float]:
         "ratio_to_stock_faust_by_cpu": round(squall["events_per_cpu_s"] / stock["events_per_cpu_s"], 2),
         "ratio_to_floor_by_cpu": round(squall["events_per_cpu_s"] / floor["events_per_cpu_s"], 2),
     }
+
+
+def against_three(parts: dict[str, dict[str, float]], density: str) -> float:
+    """CPU time an event of the whole core over that with its three first detectors."""
+    whole, three = parts[f"core, {density}"], parts[f"core, {density}, three detectors"]
+    return round(whole["cpu_us_per_event"] / three["cpu_us_per_event"], 2)
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from detectors.market_stage import MarketOutput, MarketStage
 from detectors.pipeline import source_names
 from streams.topics import partition_of
 from tests.benchmarks.backlog import PARTITIONS, Item
+from tests.benchmarks.three import strip, three_detectors
 
 #: Records that a worker takes from all partitions between two looks at the clock.
 _ROUND_EVENTS = 4_000
@@ -109,9 +110,21 @@ class Core:
         self._signal_offset += 1
 
 
+def run_three(fetches: Sequence[Round]) -> CoreRun:
+    """As `run_core`, with the three first detectors alone."""
+    with three_detectors():
+        core = Core()
+        for market in core.markets:
+            strip(market)
+        return _run(core, fetches)
+
+
 def run_core(fetches: Sequence[Round]) -> CoreRun:
     """One pass of fresh stages over all fetches, by a clock that runs with event time, as before an exchange."""
-    core = Core()
+    return _run(Core(), fetches)
+
+
+def _run(core: Core, fetches: Sequence[Round]) -> CoreRun:
     for silent_us in range(20_000_000, 0, -500_000):
         # Topics that stay empty have been known to be for longer than any time-out.
         core.take(Round([], 0), fetches[0].newest_us - silent_us)
