@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from functools import cache
 
 import msgspec
+import pytest
 from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
@@ -92,6 +93,7 @@ def test_a_market_stage_that_begins_again_changes_no_alert(seed: int) -> None:
     assert sum(account.counters["duplicate_frame_ticks"] for account in workers.accounts) > 0
 
 
+@pytest.mark.slow
 @settings(max_examples=3, phases=WITHOUT_SHRINKING)
 @given(seeds)
 def test_arrivals_permuted_within_the_lateness_change_no_alert_but_its_offsets(seed: int) -> None:
@@ -101,6 +103,7 @@ def test_arrivals_permuted_within_the_lateness_change_no_alert_but_its_offsets(s
     assert encoded(Workers(SETTINGS, log, seed).run()) == encoded(in_file)
 
 
+@pytest.mark.slow
 @settings(max_examples=4, phases=WITHOUT_SHRINKING)
 @given(st.floats(113.0, 150.0), seeds)
 @example(127.3, 1)

@@ -4,6 +4,7 @@ import random
 from functools import cache
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -137,6 +138,7 @@ def expected() -> list[bytes]:
     return [msgspec.json.encode(alert) for alert in alerts]
 
 
+@pytest.mark.slow
 @settings(max_examples=2, phases=WITHOUT_SHRINKING)
 @given(seeds, st.sampled_from([60, 400]))
 def test_what_was_refused_counts_once_whatever_the_batches_and_the_kills(seed: int, batch: int) -> None:

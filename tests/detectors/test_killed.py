@@ -6,6 +6,7 @@ from decimal import Decimal
 from functools import cache
 
 import msgspec
+import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -69,6 +70,7 @@ def once(alerts: list[Alert]) -> list[bytes]:
     return list(kept.values())
 
 
+@pytest.mark.slow
 @settings(max_examples=6, phases=WITHOUT_SHRINKING)
 @given(seeds, st.sampled_from([60, 200, 1_000]))
 def test_killed_stages_leave_the_same_alerts_and_the_same_state(seed: int, batch: int) -> None:
@@ -82,6 +84,7 @@ def test_killed_stages_leave_the_same_alerts_and_the_same_state(seed: int, batch
         assert knowledge(workers, stage, partition) == knowledge(never_killed(), stage, partition), stage
 
 
+@pytest.mark.slow
 @settings(max_examples=3, phases=WITHOUT_SHRINKING)
 @given(seeds)
 def test_stages_killed_at_nearly_every_turn_leave_the_same_alerts(seed: int) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from functools import cache
 from itertools import accumulate
 
+import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -96,6 +97,7 @@ def market_activity(partition: int, lives: list[list[float]]) -> list[ActivityFr
     return frames
 
 
+@pytest.mark.slow
 @settings(max_examples=20, phases=WITHOUT_SHRINKING)
 @given(lives)
 def test_a_market_stage_begun_again_hands_on_all_activity_once(lives: list[list[float]]) -> None:

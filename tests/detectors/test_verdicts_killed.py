@@ -4,6 +4,7 @@ import random
 from dataclasses import replace
 from functools import cache
 
+import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -75,6 +76,7 @@ def test_verdicts_on_the_flow_reorder_some_of_its_alerts() -> None:
     assert any(one.factor != 1.0 for one in learned)
 
 
+@pytest.mark.slow
 @settings(max_examples=4, phases=WITHOUT_SHRINKING)
 @given(st.integers(0, 2**32 - 1))
 def test_killed_stages_with_verdicts_leave_the_same_alerts_and_the_same_state(seed: int) -> None:

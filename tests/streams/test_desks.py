@@ -170,6 +170,7 @@ async def work(seed: int, kills: int) -> Broker:
     return broker
 
 
+@pytest.mark.slow
 @settings(max_examples=16, phases=WITHOUT_SHRINKING, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_a_desk_killed_at_any_moment_tells_what_one_that_was_not_tells(seed: int) -> None:

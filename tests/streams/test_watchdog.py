@@ -131,6 +131,7 @@ async def test_a_worker_that_was_stopped_and_wakes_up_lives_on(
     assert (status, "wedged" in said) == (0, False)
 
 
+@pytest.mark.slow
 @pytest.mark.asyncio
 async def test_a_worker_whose_event_loop_hangs_when_asked_to_stop_ends_in_time_with_1(
     own_broker: Broker, monkeypatch: pytest.MonkeyPatch
