@@ -7,7 +7,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from detectors.config import CoreSettings
-from detectors.decisions import NextLimit, RateLimit
+from detectors.decisions import Mode, NextLimit, RateLimit
 from detectors.errors import ConfigError
 from detectors.limit_settings import Limits
 from detectors.results import Alert, Signal, SignalFrame, SignalTick
@@ -35,27 +35,12 @@ def an_alert(age_s: float) -> Alert:
     )
 
 
-def a_limit(mode: str) -> RateLimit:
+def a_limit(mode: Mode) -> RateLimit:
     now_us = int(time.time() * 1e6)
     following = NextLimit(1.0, now_us)
     return RateLimit(
-        "a",
-        1,
-        mode,
-        "throttle",
-        1.0,
-        1.0,
-        0.5,
-        now_us,
-        now_us,
-        (),
-        "pressure",
-        1.0,
-        0.5,
-        "r",
-        (),
-        following,  # type: ignore[arg-type]
-    )
+        "a", 1, mode, "throttle", 1.0, 1.0, 0.5, now_us, now_us, (), "pressure", 1.0, 0.5, "r", (), following
+    )  # fmt: skip
 
 
 def test_an_alert_is_counted_and_its_latency_observed() -> None:
