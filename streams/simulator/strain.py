@@ -4,6 +4,7 @@ import math
 from random import Random
 
 from streams.simulator.clearing import Clearing
+from streams.simulator.happening import Happening
 from streams.simulator.incidents import Incident
 from streams.simulator.settings import ExchangeSettings
 
@@ -18,31 +19,12 @@ _LAYER_JITTER_US, _LAYER_PAUSE_US = 60_000, (1_000_000, 3_000_000)
 _FORCED_PER_S, _BRANCHING, _OFFSPRING_S = 0.5, 0.8, 2.0
 
 
-class Strain:
-    """One incident of a family that `Trouble` does not have.
-
-    Parameters
-    ----------
-    incident
-        What to do.
-    clearing
-        Of the incident's symbol, and so its market.
-    settings
-        Of the exchange.
-    rng
-        Where its chance comes from.
-    """
+class Strain(Happening):
+    """One incident of a family that `Trouble` does not have."""
 
     def __init__(self, incident: Incident, clearing: Clearing, settings: ExchangeSettings, rng: Random) -> None:
-        self._incident = incident
-        self._market = clearing.market
-        self._clearing = clearing
-        self._scale = settings.flow_scale * incident.intensity
-        self._rng = rng
-        numbers = {name: number for number, name in enumerate(settings.account_names())}
-        self._accounts = [numbers[name] for name in incident.accounts]
+        super().__init__(incident, clearing, settings, rng)
         agenda = self._market.agenda
-        self.beginning = agenda.action(self.begin)
         self._shifting = agenda.action(self._shift_mark)
         self._rushing = agenda.action(self._rush)
         self._closing = agenda.action(clearing.close_account)

@@ -5,6 +5,7 @@ from random import Random
 
 from streams.simulator.book import Order
 from streams.simulator.clearing import Clearing
+from streams.simulator.happening import Happening
 from streams.simulator.incidents import Incident
 from streams.simulator.settings import ExchangeSettings
 
@@ -21,30 +22,11 @@ _WITHDRAWN_SHARE, _MOST_WITHDRAWN = 0.8, 0.95
 _WITHDRAW_MEDIAN_US, _RETURN_US, _RETURNED_LIFE_US = 300_000, 6_000_000, 30_000_000
 
 
-class Trouble:
-    """One incident on its market.
-
-    Parameters
-    ----------
-    incident
-        What to do.
-    clearing
-        Of the incident's symbol, and so its market.
-    settings
-        Of the exchange.
-    rng
-        Where its chance comes from.
-    """
+class Trouble(Happening):
+    """Bursts and rings of cancels, raised leverage, and makers that withdraw."""
 
     def __init__(self, incident: Incident, clearing: Clearing, settings: ExchangeSettings, rng: Random) -> None:
-        self._incident = incident
-        self._market = clearing.market
-        self._clearing = clearing
-        self._scale = settings.flow_scale * incident.intensity
-        self._rng = rng
-        numbers = {name: number for number, name in enumerate(settings.account_names())}
-        self._accounts = [numbers[name] for name in incident.accounts]
-        self.beginning = self._market.agenda.action(self.begin)
+        super().__init__(incident, clearing, settings, rng)
         self._raising = self._market.agenda.action(self._raise_leverage)
         self._returning = self._market.agenda.action(self._return)
 
