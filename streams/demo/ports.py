@@ -1,18 +1,29 @@
 """Ports of this machine that nobody listens on."""
 
 import contextlib
+import random
 import socket
 
 _HOST = "127.0.0.1"
+#: Below those that systems hand out to connections (Linux: from 32,768 on).
+_PORTS = range(22_000, 32_000)
 
 
 def free_ports(count: int) -> list[int]:
-    """Give some; another process could take one before it is used."""
-    with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind((_HOST, 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
+    """Give some; another process could take one before it is used, but no connection is given one meanwhile."""
+    found: list[int] = []
+    with contextlib.ExitStack() as probes:
+        while len(found) < count:
+            port = random.randrange(_PORTS.start, _PORTS.stop)
+            with contextlib.suppress(OSError):
+                probes.enter_context(socket.socket()).bind((_HOST, port))
+                found.append(port)
+    return found
+
+
+def free_port() -> int:
+    """Give one."""
+    return free_ports(1)[0]
 
 
 def port_or_free(wanted: int) -> int:
@@ -31,5 +42,5 @@ def port_or_free(wanted: int) -> int:
         try:
             probe.bind((_HOST, wanted))
         except OSError:
-            return free_ports(1)[0]
+            return free_port()
         return int(probe.getsockname()[1])

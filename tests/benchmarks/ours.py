@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from streams.demo.ports import free_port
 from streams.topics import INPUT_TOPICS
-from tests.benchmarks.processes import cpu_s, free_port, start
+from tests.benchmarks.processes import cpu_s, start
 
 #: Each look costs the worker some two milliseconds.
 _LOOK_EVERY_S = 0.2

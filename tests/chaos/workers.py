@@ -16,7 +16,8 @@ from typing import Self
 from prometheus_client.parser import text_string_to_metric_families
 
 from streams.broker import end_with_parent
-from tests.benchmarks.processes import ROOT, free_port
+from streams.demo.ports import free_port
+from tests.benchmarks.processes import ROOT
 
 _RESTART_AFTER_S = 0.5
 _LOOK_EVERY_S = 0.1

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ import pytest
 
 from deploy.docker.probe import probe
 from streams.broker import Broker, EmbeddedBroker
+from streams.demo.ports import free_port
 from streams.settings import Settings
 from streams.topics import ensure_topics
 
@@ -23,12 +23,6 @@ SHIPPED = str(ROOT / "deploy" / "squall.toml")
 _READY_DEADLINE_S = 90.0
 #: What is above the least of systemd, compose and Kubernetes.
 _STOP_DEADLINE_S = 15.0
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 @contextmanager

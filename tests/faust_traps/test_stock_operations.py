@@ -12,9 +12,9 @@ from faust.exceptions import ValueDecodeError
 from faust.stores.memory import Store
 from faust.types import StreamT
 
+from streams.demo.ports import free_port
 from streams.settings import Settings
 from tests.faust_traps.offline import INPUT, StockApp, StuckChannel, mended, until, working
-from tests.streams.worker_bench import free_port
 
 pytestmark = pytest.mark.asyncio
 

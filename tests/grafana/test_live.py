@@ -2,13 +2,11 @@
 
 import asyncio
 import json
-import socket
 import sys
 import time
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ import yaml
 
 from streams.broker import EmbeddedBroker
 from streams.demo.children import Child, Children
+from streams.demo.ports import free_ports
 from streams.demo.workers import worker_environment
 from streams.files import line_of
 from streams.produce import produce
@@ -65,14 +64,6 @@ def wait_until(done: Any, what: str, timeout_s: float, children: Sequence[Child]
         said = "\n".join(child.last_words() for child in children)
         assert time.monotonic() < deadline_s, f"{what}: {missing}\n{said}"
         time.sleep(0.25)
-
-
-def free_ports(count: int) -> list[int]:
-    with ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
 
 
 def prometheus_config(directory: Path, jobs: Mapping[str, Sequence[int]]) -> Path:

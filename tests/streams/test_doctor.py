@@ -15,9 +15,10 @@ from typer.testing import CliRunner, Result
 
 from streams.broker import Broker
 from streams.cli import app
+from streams.demo.ports import free_port
 from streams.topics import TOPICS, bootstrap_servers, ensure_topics
 from tests.streams.counting_worker import PARTITIONS
-from tests.streams.worker_bench import Worker, cancel_value, free_port, producing, trade_value, until, watching_commits
+from tests.streams.worker_bench import Worker, cancel_value, producing, trade_value, until, watching_commits
 
 
 @pytest.fixture(autouse=True)

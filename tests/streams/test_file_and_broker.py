@@ -12,9 +12,10 @@ import pytest
 
 from streams.broker import EMBEDDED_SESSION_TIMEOUT_S, Broker
 from streams.codecs import encode_event
+from streams.demo.ports import free_port
 from streams.simulator import Exchange, ExchangeSettings, plant
 from streams.topics import ensure_topics
-from tests.streams.worker_bench import ROOT, Worker, free_port, reading, until
+from tests.streams.worker_bench import ROOT, Worker, reading, until
 
 pytestmark = pytest.mark.slow
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from streams.broker import Broker
+from streams.demo.ports import free_port
 from streams.topics import DEAD_LETTERS, ensure_topics
 from tests.kafka import KafkaCluster
 from tests.streams.worker_bench import (
     ROOT,
     Worker,
-    free_port,
     producing,
     reading,
     trade_value,

@@ -14,11 +14,11 @@ from detectors.decisions import LimitAction, OrderAction, Override
 from detectors.errors import DecodeError
 from detectors.orders import LONGEST_LIFE_US, PATTERNS, order_fault
 from streams.broker import Broker, EmbeddedBroker
+from streams.demo.ports import free_port
 from streams.orders import LONGEST_ORDER_BYTES, MOST_MALFORMED, OrderLog, decode_order, encode_order
 from streams.settings import Settings
 from streams.topic_feed import TopicFeed
 from streams.topics import OVERRIDES, bootstrap_servers, ensure_topics
-from tests.streams.worker_bench import free_port
 
 MINUTE_US = 60_000_000
 BEGIN_US = 1_767_225_600_000_000

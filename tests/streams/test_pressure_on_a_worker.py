@@ -11,9 +11,10 @@ import pytest
 from detectors.events import Cancel, Event, LeverageChange
 from streams.broker import Broker
 from streams.codecs import encode_event
+from streams.demo.ports import free_port
 from streams.topics import ensure_topics
 from tests.streams.slow_worker import PARTITIONS
-from tests.streams.worker_bench import Worker, free_port, producing, until
+from tests.streams.worker_bench import Worker, producing, until
 
 #: Minutes of history, sent at once. Leverage comes in records of a tick and cancels in records of a second, so that a
 #: reader who takes as many records of each is soon far ahead in leverage.

@@ -13,13 +13,14 @@ import pytest
 from pydantic import SecretStr
 
 from detectors.errors import ConfigError
+from streams.demo.ports import free_port
 from streams.faust_options import faust_options
 from streams.security import NO_SECURITY, SecuritySettings, client_security, faust_credentials
 from streams.settings import Settings
 from streams.topics import ensure_topics
 from tests.kafka import KafkaCluster
 from tests.kafka_security import PASSWORD, USERNAME
-from tests.streams.worker_bench import ROOT, Worker, free_port, producing, reading, trade_value, until, watching_commits
+from tests.streams.worker_bench import ROOT, Worker, producing, reading, trade_value, until, watching_commits
 
 PARTITIONS = 2
 TOPIC = "trades"

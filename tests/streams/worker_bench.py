@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from typing import Any, Self, TypeVar
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from streams.codecs import decode_signal_frame
+from streams.demo.ports import free_port
 from streams.security import NO_SECURITY, SecuritySettings, client_security
 from streams.topics import bootstrap_servers
 from tests.streams.counting_worker import PARTITIONS
@@ -83,12 +83,6 @@ class FaustWorker(Worker):
             SQUALL_WORKER__WEB_PORT=str(self.port),
             SQUALL_WORKER__SESSION_TIMEOUT_S="4",
         )
-
-
-def free_port() -> int:
-    with socket.socket() as probe_socket:
-        probe_socket.bind(("127.0.0.1", 0))
-        return int(probe_socket.getsockname()[1])
 
 
 def probe(port: int, page: str) -> tuple[int, Any]:

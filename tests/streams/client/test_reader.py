@@ -14,9 +14,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from streams.broker import Broker, EmbeddedBroker
 from streams.client import LIMIT_ACKS, RATE_LIMITS, Baseline, LimitAck, LimitReader, Trust
 from streams.client.answers import AckSender
+from streams.demo.ports import free_port
 from streams.topics import bootstrap_servers, ensure_topics
 from tests.streams.client.test_properties import limit
-from tests.streams.worker_bench import free_port
 
 BASELINE = Baseline(orders_per_second=10.0, burst=20.0)
 PARTITIONS = 3

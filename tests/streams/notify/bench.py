@@ -23,6 +23,7 @@ from pydantic import SecretStr
 from standardwebhooks.webhooks import Webhook
 
 from detectors.results import Alert, Pattern, Severity, Status
+from streams.demo.ports import free_port
 from streams.notify.database import open_database
 from streams.notify.endpoint import Endpoint
 from streams.notify.intake import Batch, Intake
@@ -33,7 +34,7 @@ from streams.notify.sink_settings import SinkSettings
 from streams.notify.sink_task import SinkTask
 from streams.times import now_us
 from streams.topics import ALERTS
-from tests.streams.worker_bench import ROOT, free_port, probe, until
+from tests.streams.worker_bench import ROOT, probe, until
 
 SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3"  # noqa: S105 - one of tests
 PAGER_KEY = "R0123456789ABCDEF0123456789ABCDE"

@@ -11,10 +11,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from streams.demo.ports import free_port
 from streams.notify.sink_settings import SinkSettings
 from streams.times import now_us
 from tests.streams.notify.bench import AT_ONCE, alert, delivering, receiving
-from tests.streams.worker_bench import free_port, probe, until
+from tests.streams.worker_bench import probe, until
 
 BINARY = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
 

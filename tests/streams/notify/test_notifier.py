@@ -7,11 +7,12 @@ import pytest
 
 from detectors.decisions import Override
 from streams.broker import Broker
+from streams.demo.ports import free_port
 from streams.orders import encode_order
 from streams.times import now_us
 from streams.topics import OVERRIDES, ensure_topics
 from tests.streams.notify.bench import AT_ONCE, SECRET, Notifier, alert, receiving, send_alerts
-from tests.streams.worker_bench import free_port, producing, until, watching_commits
+from tests.streams.worker_bench import producing, until, watching_commits
 
 pytestmark = pytest.mark.asyncio
 
