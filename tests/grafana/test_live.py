@@ -37,6 +37,8 @@ secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 """
 #: Queries that rightly have no series while all is well, and why.
 WITHOUT_DATA = {
+    "squall_ranker_": "nobody judges an alert here: the ranker stays off and predicts nothing",
+    "squall_drift_ground_moved": "a series is watched for an hour before it is believed",
     "squall_cascade_brier_score": "the first forecast is judged after a quarter of an hour",
     "squall_cascade_distance_ratio": "no liquidations feed themselves within reach",
     "> 0": "asks for what is above 0",
